@@ -1,0 +1,1 @@
+"""Kalshiflow: the library beneath the collector, the pipelines, the trader and the app."""
