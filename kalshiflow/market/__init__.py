@@ -1,0 +1,1 @@
+"""The domain: exact, pure, no I/O."""
