@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions, their certificates, the trader's journal. The only SQL there is."""

@@ -1,0 +1,141 @@
+"""Markets as the store keeps them: price grid, fees, life, result."""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from kalshiflow.market.events import MarketStatusChanged
+from kalshiflow.market.listing import (
+    FeeTerms,
+    FeeType,
+    Market,
+    MarketResult,
+    MarketStatus,
+    PriceBand,
+    PriceGrid,
+)
+from kalshiflow.market.units import Price
+from kalshiflow.store.database import Store
+from kalshiflow.store.frames import storable
+
+_COLUMNS = (
+    "ticker",
+    "event_ticker",
+    "series_ticker",
+    "title",
+    "grid",
+    "status",
+    "open_time",
+    "close_time",
+    "result",
+    "settlement_value",
+    "fee_type",
+    "fee_multiplier_num",
+    "fee_multiplier_den",
+    "updated_at",
+)
+_UPSERT = (
+    f"INSERT INTO rl_markets ({', '.join(_COLUMNS)}) VALUES"  # noqa: S608
+    f" ({', '.join(f'${place}' for place in range(1, len(_COLUMNS) + 1))})"
+    " ON CONFLICT (ticker) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+)
+_LIFE = (
+    "UPDATE rl_markets SET status = coalesce($2, status),"
+    " result = CASE WHEN $3 = '' THEN result ELSE $3 END,"
+    " settlement_value = coalesce($4, settlement_value),"
+    " close_time = coalesce($5, close_time), grid = coalesce($6, grid), updated_at = $7"
+    " WHERE ticker = $1"
+)
+
+
+async def save_markets(store: Store, listed: Iterable[Market], *, at: int) -> None:
+    """Store markets as the exchange lists them now; a later listing replaces an earlier one."""
+    rows = [
+        (
+            market.ticker,
+            storable(market.event_ticker),
+            storable(market.series_ticker),
+            storable(market.title),
+            encode_grid(market.grid),
+            market.status.value,
+            market.open_time,
+            market.close_time,
+            market.result.value,
+            market.settlement_value,
+            market.fees.fee_type.value,
+            market.fees.multiplier.numerator,
+            market.fees.multiplier.denominator,
+            at,
+        )
+        for market in sorted(listed, key=_ticker)
+    ]
+    async with store.transaction() as connection:
+        await connection.executemany(_UPSERT, rows)
+
+
+async def markets(store: Store, tickers: Sequence[str] | None = None) -> dict[str, Market]:
+    """Give the known markets among `tickers` (all without it) by ticker, in order of ticker.
+
+    A ticker that was never listed is missing in the answer.
+    """
+    async with store.connection() as connection:
+        found = await connection.fetch(
+            "SELECT * FROM rl_markets WHERE ticker = ANY($1) OR $1 IS NULL ORDER BY ticker",
+            None if tickers is None else list(tickers),
+        )
+    return {record["ticker"]: _market_of(record) for record in found}
+
+
+async def apply_lifecycle(connection: Any, events: Iterable[MarketStatusChanged]) -> None:
+    """Bring stored markets up to date with lifecycle events, within a caller's transaction."""
+    await connection.executemany(
+        _LIFE,
+        [
+            (
+                event.ticker,
+                None if event.status is None else event.status.value,
+                event.result.value,
+                event.settlement_value,
+                event.close_time,
+                None if event.grid is None else encode_grid(event.grid),
+                event.stamp.received_at,
+            )
+            for event in sorted(events, key=_ticker)
+        ],
+    )
+
+
+def _ticker(named: Market | MarketStatusChanged) -> str:
+    # Rows are written in one order, so that two transactions wait for each other, but never both.
+    return named.ticker
+
+
+def encode_grid(grid: PriceGrid) -> list[list[int]]:
+    """Write a price grid as JSON: its bands as [start, end, step]."""
+    return [[band.start, band.end, band.step] for band in grid.bands]
+
+
+def decode_grid(bands: Iterable[Sequence[int]]) -> PriceGrid:
+    """Read what `encode_grid` wrote."""
+    return PriceGrid(
+        tuple(PriceBand(Price(start), Price(end), Price(step)) for start, end, step in bands)
+    )
+
+
+def _market_of(record: Any) -> Market:
+    value = record["settlement_value"]
+    multiplier = Fraction(record["fee_multiplier_num"], record["fee_multiplier_den"])
+    return Market(
+        ticker=record["ticker"],
+        event_ticker=record["event_ticker"],
+        title=record["title"],
+        grid=decode_grid(record["grid"]),
+        status=MarketStatus(record["status"]),
+        open_time=record["open_time"],
+        close_time=record["close_time"],
+        result=MarketResult(record["result"]),
+        settlement_value=None if value is None else Price(value),
+        series_ticker=record["series_ticker"],
+        fees=FeeTerms(FeeType(record["fee_type"]), multiplier),
+    )

@@ -1,0 +1,274 @@
+"""Market events as table rows and back: pure, and one place for the order of columns."""
+
+from typing import Any
+
+from kalshiflow.market.events import (
+    BookDelta,
+    BookSnapshot,
+    Levels,
+    MarketStatusChanged,
+    PublicTrade,
+    Side,
+    Stamp,
+    TimeSource,
+)
+from kalshiflow.market.listing import MarketResult, MarketStatus
+from kalshiflow.market.units import Price, Quantity
+from kalshiflow.store.markets import decode_grid, encode_grid
+from kalshiflow.store.replay import Gap
+
+SNAPSHOTS = "rl_orderbook_snapshots"
+DELTAS = "rl_orderbook_deltas"
+TRADES = "rl_public_trades"
+LIFECYCLE = "rl_market_lifecycle"
+FRAMES = "rl_feed_frames"
+GAPS = "rl_feed_gaps"
+
+# Table to columns, in the order in which rows are made and copied.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    DELTAS: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "side",
+        "price",
+        "change",
+        "client_order_id",
+        "received_at",
+        "market_time",
+        "time_source",
+        "exchange_ts",
+        "sid",
+        "seq",
+    ),
+    SNAPSHOTS: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "source",
+        "bid_prices",
+        "bid_quantities",
+        "ask_prices",
+        "ask_quantities",
+        "received_at",
+        "market_time",
+        "time_source",
+        "exchange_ts",
+        "sid",
+        "seq",
+    ),
+    TRADES: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "trade_id",
+        "price",
+        "quantity",
+        "taker_side",
+        "received_at",
+        "market_time",
+        "time_source",
+        "exchange_ts",
+        "sid",
+        "seq",
+    ),
+    LIFECYCLE: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "event_type",
+        "status",
+        "result",
+        "settlement_value",
+        "close_time",
+        "grid",
+        "received_at",
+        "market_time",
+        "time_source",
+        "exchange_ts",
+        "sid",
+        "seq",
+    ),
+    FRAMES: ("session_id", "frame_no", "sid", "seq", "kind", "received_at", "market_time", "raw"),
+    GAPS: (
+        "session_id",
+        "frame_no",
+        "kind",
+        "channel",
+        "sid",
+        "seq",
+        "expected",
+        "received",
+        "tickers",
+        "reason",
+        "raw",
+        "started_at",
+        "recovered_at",
+    ),
+}
+
+Row = tuple[Any, ...]
+
+_SOURCES = tuple(TimeSource)  # the code of a time source is its place: exchange, carried, receive
+_CODES = {source: code for code, source in enumerate(_SOURCES)}
+_SIDES = (Side.BID, Side.ASK)
+
+
+def delta_row(session_id: str, event: BookDelta) -> Row:
+    """Give the row of a delta."""
+    stamp = event.stamp
+    return (
+        session_id,
+        stamp.frame_no,
+        event.ticker,
+        event.side,
+        event.price,
+        event.change,
+        event.client_order_id,
+        stamp.received_at,
+        stamp.market_time,
+        _CODES[stamp.time_source],
+        stamp.exchange_ts,
+        stamp.sid,
+        stamp.seq,
+    )
+
+
+def snapshot_row(session_id: str, event: BookSnapshot, source: str = "exchange") -> Row:
+    """Give the row of a snapshot."""
+    return (
+        session_id,
+        event.stamp.frame_no,
+        event.ticker,
+        source,
+        [price for price, _ in event.bids],
+        [quantity for _, quantity in event.bids],
+        [price for price, _ in event.asks],
+        [quantity for _, quantity in event.asks],
+        *_stamp_row(event.stamp),
+    )
+
+
+def trade_row(session_id: str, event: PublicTrade) -> Row:
+    """Give the row of a public trade."""
+    return (
+        session_id,
+        event.stamp.frame_no,
+        event.ticker,
+        event.trade_id,
+        event.price,
+        event.quantity,
+        event.taker_side,
+        *_stamp_row(event.stamp),
+    )
+
+
+def lifecycle_row(session_id: str, event: MarketStatusChanged) -> Row:
+    """Give the row of a lifecycle event."""
+    return (
+        session_id,
+        event.stamp.frame_no,
+        event.ticker,
+        event.event_type,
+        None if event.status is None else event.status.value,
+        event.result.value,
+        event.settlement_value,
+        event.close_time,
+        None if event.grid is None else encode_grid(event.grid),
+        *_stamp_row(event.stamp),
+    )
+
+
+def gap_row(session_id: str, gap: Gap) -> Row:
+    """Give the row of a gap."""
+    return (
+        session_id,
+        gap.frame_no,
+        gap.kind,
+        gap.channel,
+        gap.sid,
+        gap.seq,
+        gap.expected,
+        gap.received,
+        list(gap.tickers),
+        gap.reason,
+        gap.raw,
+        gap.started_at,
+        gap.recovered_at,
+    )
+
+
+def delta_of(record: Any) -> BookDelta:
+    """Read a delta from its row."""
+    return BookDelta(
+        record["ticker"],
+        _SIDES[record["side"]],
+        record["price"],
+        record["change"],
+        _stamp_of(record),
+        record["client_order_id"],
+    )
+
+
+def snapshot_of(record: Any) -> BookSnapshot:
+    """Read a snapshot from its row."""
+    return BookSnapshot(
+        record["ticker"],
+        _levels(record["bid_prices"], record["bid_quantities"]),
+        _levels(record["ask_prices"], record["ask_quantities"]),
+        _stamp_of(record),
+    )
+
+
+def trade_of(record: Any) -> PublicTrade:
+    """Read a public trade from its row."""
+    return PublicTrade(
+        record["ticker"],
+        record["trade_id"],
+        Price(record["price"]),
+        Quantity(record["quantity"]),
+        _SIDES[record["taker_side"]],
+        _stamp_of(record),
+    )
+
+
+def lifecycle_of(record: Any) -> MarketStatusChanged:
+    """Read a lifecycle event from its row."""
+    status, value, grid = record["status"], record["settlement_value"], record["grid"]
+    return MarketStatusChanged(
+        record["ticker"],
+        record["event_type"],
+        _stamp_of(record),
+        None if status is None else MarketStatus(status),
+        MarketResult(record["result"]),
+        None if value is None else Price(value),
+        record["close_time"],
+        None if grid is None else decode_grid(grid),
+    )
+
+
+def _stamp_row(stamp: Stamp) -> Row:
+    return (
+        stamp.received_at,
+        stamp.market_time,
+        _CODES[stamp.time_source],
+        stamp.exchange_ts,
+        stamp.sid,
+        stamp.seq,
+    )
+
+
+def _stamp_of(record: Any) -> Stamp:
+    return Stamp(
+        record["frame_no"],
+        record["received_at"],
+        record["market_time"],
+        _SOURCES[record["time_source"]],
+        record["exchange_ts"],
+        record["sid"],
+        record["seq"],
+    )
+
+
+def _levels(prices: list[int], quantities: list[int]) -> Levels:
+    return tuple(zip(map(Price, prices), map(Quantity, quantities), strict=True))
