@@ -1,0 +1,1 @@
+"""The collector: the exchange's frames into recorded sessions."""
