@@ -1,0 +1,1 @@
+"""The local Kalshi: matching, accounts, synthetic traders, replay, and the servers around them."""

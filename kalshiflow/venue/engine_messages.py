@@ -1,0 +1,102 @@
+"""What goes into the matching engine and what comes out: orders in, events out."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kalshiflow.market.events import Side
+from kalshiflow.market.orders import TimeInForce
+from kalshiflow.market.units import Price, Quantity
+
+
+class SelfTrade(StrEnum):
+    """Who gives way where an order would meet one of its own account's."""
+
+    TAKER = "taker_at_cross"
+    MAKER = "maker"
+
+
+class Removal(StrEnum):
+    """Why a remainder left the book, by Kalshi's names of `last_update_reason`."""
+
+    CANCEL = ""
+    DECREASE = "Decrease"
+    SELF_TRADE = "SelfTradeCancel"
+    EXPIRY = "ExpiryCancel"
+    CLOSE = "CloseCancel"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChanged:
+    """The public quantity at one price changed; `order_id` names the resting order behind it."""
+
+    ticker: str
+    side: Side
+    price: Price
+    change: int
+    at: int
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Two orders met at the resting one's price; `None` is a side that is no order of ours.
+
+    `taker_side` is the side of the taker's order.
+    """
+
+    ticker: str
+    price: Price
+    quantity: Quantity
+    taker_side: Side
+    maker_id: str | None
+    taker_id: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """An order's remainder joined the queue of its price."""
+
+    ticker: str
+    order_id: str
+    quantity: Quantity
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An order's remainder left the book, or never entered it."""
+
+    ticker: str
+    order_id: str
+    quantity: Quantity
+    reason: Removal
+    at: int
+
+
+EngineEvent = LevelChanged | Matched | Rested | Removed
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An order as it arrives at the book. `owner` is compared for self-trades only."""
+
+    order_id: str
+    owner: str
+    side: Side
+    price: Price
+    quantity: Quantity
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    self_trade: SelfTrade = SelfTrade.TAKER
+
+
+@dataclass(slots=True)
+class Resting:
+    """An order in the queue of its price."""
+
+    order_id: str
+    owner: str
+    side: Side
+    price: Price
+    remaining: int

@@ -1,0 +1,83 @@
+"""Why the venue refuses a request, in Kalshi's words.
+
+Refused
+├── MarketNotFound      404
+├── OrderNotFound       404   unknown, cancelled and executed orders alike
+├── MarketInactive      400
+├── InvalidPrice        400   off the market's price grid
+├── InvalidOrderSize    400
+├── InsufficientBalance 400
+├── OrderAlreadyExists  409   a client order id is used up for ever
+└── InvalidOrder        400   with details; 409 for a fill-or-kill that was not filled
+"""
+
+from typing import ClassVar
+
+
+class Refused(Exception):
+    """A request that the venue turned down; nothing has changed."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+
+    def __init__(self, message: str = "", details: str = "") -> None:
+        self.message = message or self.code.replace("_", " ")
+        self.details = details
+        super().__init__(f"{self.code}: {self.message} {details}".rstrip())
+
+
+class MarketNotFound(Refused):
+    """No market has this ticker."""
+
+    status = 404
+    code = "not_found"
+
+
+class OrderNotFound(Refused):
+    """No order of this account rests under this id."""
+
+    status = 404
+    code = "not_found"
+
+
+class MarketInactive(Refused):
+    """The market takes no orders, and after its close no cancels either."""
+
+    code = "MARKET_INACTIVE"
+
+
+class InvalidPrice(Refused):
+    """The price is not on the market's grid."""
+
+    code = "invalid_price"
+
+
+class InvalidOrderSize(Refused):
+    """The quantity is nothing, or more than can be."""
+
+    code = "invalid_order_size"
+
+
+class InsufficientBalance(Refused):
+    """Free cash does not cover the order at its limit price with its worst fee."""
+
+    code = "insufficient_balance"
+
+
+class OrderAlreadyExists(Refused):
+    """The account used this client order id before."""
+
+    status = 409
+    code = "order_already_exists"
+
+
+class InvalidOrder(Refused):
+    """An order that contradicts itself or the book; `details` says how."""
+
+    code = "invalid_order"
+
+
+class NotFilled(InvalidOrder):
+    """A fill-or-kill order that the resting volume does not cover."""
+
+    status = 409
