@@ -1,0 +1,45 @@
+"""The synthetic market's one inefficiency: with the lag it pays to know it, without it does not."""
+
+import pytest
+
+from kalshiflow.learning.baselines import hold, lag_rule
+from kalshiflow.learning.evaluate import evaluate, paired
+from kalshiflow.learning.world import WorldConfig
+from kalshiflow.venue.synthetic import record
+
+CONFIG = WorldConfig()
+
+
+@pytest.mark.parametrize(("lag", "pays"), [(4.0, True), (0.0, False)])
+def test_a_rule_that_knows_the_lag_beats_holding_after_fees_only_where_there_is_one(
+    segments_of, lag, pays
+):
+    segments = segments_of(record(markets=16, seconds=300.0, seed=23, lag=lag))
+    rule = evaluate("lag rule", lag_rule(), segments, CONFIG)
+    difference = paired(rule, evaluate("hold", hold, segments, CONFIG), confidence=0.99)
+    assert difference.markets == 16
+    assert difference.is_above_zero == pays
+    if pays:
+        assert rule.fees > 0
+        assert rule.fills > 100
+
+
+def test_trading_on_leaning_touches_alone_loses_where_there_is_no_lag(segments_of):
+    """The rule without its sign of a jump trades at lag zero too, and pays for it."""
+
+    def leaning(world, mask):
+        bid, ask = world.observer.touch()
+        if bid is None or ask is None:
+            return 0
+        if world.account.position.quantity:
+            return 2 if mask[2] else 4 if mask[4] else 0
+        bids = world.observer.book.quantity_at(0, bid)
+        asks = world.observer.book.quantity_at(1, ask)
+        return 1 if bids > 2 * asks and mask[1] else 3 if asks > 2 * bids and mask[3] else 0
+
+    segments = segments_of(record(markets=16, seconds=120.0, seed=23, lag=0.0))
+    blind = evaluate("leaning", leaning, segments, CONFIG)
+    interval = blind.interval()
+    assert blind.fills > 100
+    assert interval.high is not None
+    assert interval.high < 0
