@@ -1,0 +1,121 @@
+"""What must be true of a session before anything is learned from it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import dagster as dg
+
+from kalshiflow.learning.episode_files import read_segments
+from kalshiflow.learning.episodes import Segment
+from kalshiflow.store.certificate import Certificate
+from kalshiflow.store.database import Store
+from kalshiflow.store.proof import certificate as prove
+from kalshiflow.store.read import get_session
+from pipelines.episodes import difference, episodes_of
+from pipelines.recordings import TRAINABLE, certificate_of, read_recording
+from pipelines.resources import Database, DataFolder, Variables
+
+IS_WHOLE = "orderbook_session_is_whole"
+BOOKS_ARE_POSSIBLE = "orderbook_session_books_are_possible"
+REPLAYS_EQUAL = "orderbook_session_replays_equal"
+
+EPISODES_REPLAY_EQUAL = "session_episodes_replay_equal"
+MOST_OBSERVATIONS = 5_000
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+_DESCRIPTIONS = {
+    IS_WHOLE: "Counted anew in the rows, the session is what its certificate says, and usable.",
+    BOOKS_ARE_POSSIBLE: "Replayed from the rows, no book is ever negative or crossed.",
+    REPLAYS_EQUAL: "Replayed from the rows, the books end as the recorder's own books ended.",
+}
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(name, asset="orderbook_session", blocking=True, description=description)
+        for name, description in _DESCRIPTIONS.items()
+    ]
+)
+def orderbook_session_checks(
+    context: dg.AssetCheckExecutionContext, database: Database
+) -> Iterator[dg.AssetCheckResult]:
+    """Prove a session from its rows, independently of what was counted while it was recorded."""
+    session_id = context.partition_key
+
+    async def proof(store: Store) -> tuple[Certificate | None, Certificate]:
+        session = await get_session(store, session_id)
+        return certificate_of(session), await prove(store, session_id)
+
+    stored, proven = database.run(proof)
+    for name, trouble in troubles(stored, proven).items():
+        yield dg.AssetCheckResult(
+            passed=trouble is None,
+            check_name=name,
+            asset_key="orderbook_session",
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=trouble or f"{_DESCRIPTIONS[name]} {proven.reason}".strip(),
+            metadata={"session": session_id, "verdict": proven.verdict, "reason": proven.reason},
+        )
+
+
+@dg.asset_check(
+    asset="session_episodes",
+    name=EPISODES_REPLAY_EQUAL,
+    blocking=True,
+    description="A policy observes the same in the file's episodes as in the rows'.",
+)
+def session_episodes_replay_equal(
+    context: dg.AssetCheckExecutionContext,
+    database: Database,
+    data_folder: DataFolder,
+    variables: Variables,
+) -> dg.AssetCheckResult:
+    """Replay a session's episodes twice, from its rows and from its file, and compare."""
+    session_id = context.partition_key
+
+    async def from_rows(store: Store) -> list[Segment]:
+        return await episodes_of(store, await read_recording(store, session_id))
+
+    trouble = difference(
+        database.run(from_rows),
+        read_segments(data_folder.episodes_of(session_id)),
+        variables.load().rl_actor_throttle_ms * NANOSECONDS_PER_MILLISECOND,
+        MOST_OBSERVATIONS,
+    )
+    return dg.AssetCheckResult(
+        passed=trouble is None,
+        description=trouble,
+        metadata={"session": session_id, "most observations compared": MOST_OBSERVATIONS},
+    )
+
+
+def troubles(stored: Certificate | None, proven: Certificate) -> dict[str, str | None]:
+    """Say, by check, what is wrong with a session; `None` where nothing is.
+
+    `stored` is the certificate of its closing and `proven` the one drawn from the rows now.
+    """
+    if stored is None:
+        return dict.fromkeys(_DESCRIPTIONS, "the session has no certificate: it was never closed")
+    return {
+        IS_WHOLE: _is_not_whole(stored, proven),
+        BOOKS_ARE_POSSIBLE: None if proven.books_sha256 else proven.reason,
+        REPLAYS_EQUAL: _is_other_end(stored.books_sha256, proven.books_sha256),
+    }
+
+
+def _is_not_whole(stored: Certificate, proven: Certificate) -> str | None:
+    if proven.verdict not in TRAINABLE:
+        return proven.reason
+    was, now = asdict(stored), asdict(proven)
+    # The books have their own check.
+    differ = [name for name in was if was[name] != now[name] and name != "books_sha256"]
+    if not differ:
+        return None
+    told = "; ".join(f"{name} was {was[name]}, is {now[name]}" for name in differ[:5])
+    return f"the rows are not what the certificate says: {told}"
+
+
+def _is_other_end(stored: str | None, proven: str | None) -> str | None:
+    if stored is not None and stored == proven:
+        return None
+    return f"the recorder's books ended as {stored}, the rows' end as {proven}"
