@@ -1,0 +1,44 @@
+"""What to trade and how, read from the settings once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kalshiflow.exchange.environments import may_send_orders
+from kalshiflow.market.units import CONTRACT, Cash, Quantity, cash_from_cents
+from kalshiflow.settings import OrdersTo, Settings, SettingsError
+
+MILLISECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to trade and how. `throttle` is nanoseconds of market time, `initial_cash` for simulated
+    orders.
+    """
+
+    orders_to: OrdersTo
+    mode: str
+    tickers: tuple[str, ...]
+    market_limit: int
+    throttle: int
+    budget: Cash
+    order_quantity: Quantity
+    initial_cash: Cash
+    poll_seconds: float
+
+
+def plan_of(settings: Settings, at: datetime) -> Plan:
+    """Read the plan from the settings; raises `SettingsError` where they make none."""
+    if settings.rl_market_mode == "tickers" and not settings.rl_market_tickers:
+        raise SettingsError("RL_MARKET_MODE=tickers also needs the names, in RL_MARKET_TICKERS")
+    return Plan(
+        orders_to=may_send_orders(settings, at.date()),
+        mode=settings.rl_market_mode,
+        tickers=settings.rl_market_tickers,
+        market_limit=settings.rl_orderbook_market_limit,
+        throttle=settings.rl_actor_throttle_ms * MILLISECOND,
+        budget=cash_from_cents(settings.rl_actor_market_budget),
+        order_quantity=Quantity(settings.rl_actor_order_contracts * CONTRACT),
+        initial_cash=cash_from_cents(settings.rl_actor_initial_cash),
+        poll_seconds=settings.rl_policy_poll_seconds,
+    )
