@@ -1,0 +1,1 @@
+"""The app: people watch the loop and steer it."""
