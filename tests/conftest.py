@@ -1,0 +1,123 @@
+"""Fixtures that many tests share: a database each, the recordings, a free port."""
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from kalshiflow.stack.postgres import PostgresServer, create_database
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PREFIX = "kalshiflow-tests-"
+# Nothing of a test's database outlives the test, so nothing needs to reach the disk.
+_OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+}
+
+
+def _remove_leftovers() -> None:
+    """End the servers of test runs that were killed; their folders carry the run's pid."""
+    for state in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = state.name.removeprefix(_PREFIX).split("-")[0]
+        mine = state.stat().st_uid == os.geteuid()
+        if mine and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            PostgresServer(state).remove()
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give one running server for the whole run; its databases `app`, `dagster`, `mlflow` are empty."""
+    _remove_leftovers()
+    state = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    server = PostgresServer(state, _OPTIONS)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """Give the name of a database that has our tables, and that new ones are copied from."""
+    from kalshiflow.store.migrate import migrate
+
+    name = "migrated"
+    create_database(postgres_server.url("postgres"), name)
+    migrate(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
+    """Give a function that makes a database without tables and gives its URL."""
+    yield from _database_maker(postgres_server, None)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """Give the URL of a fresh database with our tables; it is dropped after the test."""
+    for make in _database_maker(postgres_server, migrated_template):
+        yield make()
+
+
+def _database_maker(server: PostgresServer, template: str | None) -> Iterator[Callable[[], str]]:
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        create_database(server.url("postgres"), name, template)
+        made.append(name)
+        return server.url(name)
+
+    yield make
+    connection = psycopg2.connect(server.url("postgres"))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for name in made:
+                cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """Give the folder of real recordings, or skip."""
+    folder = Path(os.environ.get("RECORDED_DATA", _ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"there are no recordings in {folder}; set RECORDED_DATA to their folder")
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Give a TCP port on 127.0.0.1 that nobody holds at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where FORBID_SKIPS=yes, as in CI, a skipped test has failed: what it needs must be there."""
+    report = yield
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and os.environ.get("FORBID_SKIPS") == "yes"
+    ):
+        report.outcome = "failed"
+    return report
