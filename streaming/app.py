@@ -1,17 +1,14 @@
 """The collector as a whole: what it needs, its tasks, and how they end together."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
 
 from kalshiflow.exchange.credentials import Credentials
 from kalshiflow.exchange.environments import endpoints
 from kalshiflow.running import already_running
-from kalshiflow.serving import PortTaken, bind, serving
+from kalshiflow.serving import PortTaken, bind, serving, stopped_by_signals
 from kalshiflow.settings import Settings
 from kalshiflow.store.closing import repair_sessions
 from kalshiflow.store.database import Store
@@ -61,7 +58,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             pages = application(health, hub, collector.book, time.time_ns)
             stop = stop or asyncio.Event()
             async with serving(pages, listener):
-                with _signals(stop):  # also while closing, which a second signal must not cut
+                # Signals are heard while closing too, so that a second one does not cut it.
+                with stopped_by_signals(stop):
                     await _work(collector, committer, health, hub, stop)
 
 
@@ -105,19 +103,6 @@ async def _tell(health: Health, hub: Hub) -> None:
             hub.tell(greeting)
             told = greeting
         hub.tell(stats_message(health, time.time_ns()))
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    wanted = (signal.SIGTERM, signal.SIGINT)
-    for number in wanted:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in wanted:
-            loop.remove_signal_handler(number)
 
 
 def _plan(settings: Settings) -> Plan:

@@ -1,10 +1,8 @@
 """The trader as a program: what it needs, what it serves, and how it ends."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -15,7 +13,7 @@ from kalshiflow.exchange.client import KalshiClient
 from kalshiflow.exchange.credentials import Credentials
 from kalshiflow.exchange.environments import endpoints, is_loopback
 from kalshiflow.running import already_running
-from kalshiflow.serving import PortTaken, bind, serving
+from kalshiflow.serving import PortTaken, bind, serving, stopped_by_signals
 from kalshiflow.settings import Settings
 from kalshiflow.store import trading
 from kalshiflow.store.database import Store
@@ -64,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
 async def _work(trader: Trader, store: Store, run_id: UUID, stop: asyncio.Event) -> None:
     reason = "failed"
     try:
-        with _signals(stop):
+        with stopped_by_signals(stop):
             async with asyncio.TaskGroup() as group:
                 group.create_task(trader.run(), name="trader")
                 group.create_task(_until(stop, trader), name="stop")
@@ -88,19 +86,6 @@ async def _finish(trader: Trader, store: Store, run_id: UUID, reason: str) -> No
 async def _until(stop: asyncio.Event, trader: Trader) -> None:
     await stop.wait()
     trader.conductor.stop("asked to stop")
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    wanted = (signal.SIGTERM, signal.SIGINT)
-    for number in wanted:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in wanted:
-            loop.remove_signal_handler(number)
 
 
 def _registry(tracking_uri: str) -> httpx.AsyncClient:

@@ -29,8 +29,8 @@ from kalshiflow.market.listing import (
     Market,
     MarketResult,
     MarketStatus,
-    PriceBand,
-    PriceGrid,
+    decode_grid,
+    encode_grid,
 )
 from kalshiflow.market.units import Price, Quantity
 
@@ -123,7 +123,7 @@ def market_to_json(market: Market) -> dict[str, Any]:
         "event_ticker": market.event_ticker,
         "series_ticker": market.series_ticker,
         "title": market.title,
-        "bands": [[band.start, band.end, band.step] for band in market.grid.bands],
+        "bands": encode_grid(market.grid),
         "status": market.status,
         "open_time": market.open_time,
         "close_time": market.close_time,
@@ -140,7 +140,7 @@ def market_from_json(values: Mapping[str, Any]) -> Market:
         ticker=values["ticker"],
         event_ticker=values["event_ticker"],
         title=values["title"],
-        grid=_grid(values["bands"]),
+        grid=decode_grid(values["bands"]),
         status=MarketStatus(values["status"]),
         open_time=values["open_time"],
         close_time=values["close_time"],
@@ -157,10 +157,6 @@ def _heads(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
         raise EpisodeFileError(f"{path.name} is no file of segments in the form {FORMAT}")
     heads: list[dict[str, Any]] = json.loads(metadata["segments"])
     return heads
-
-
-def _grid(bands: Sequence[Sequence[int]]) -> PriceGrid:
-    return PriceGrid(tuple(PriceBand(Price(a), Price(b), Price(step)) for a, b, step in bands))
 
 
 def _row(segment: int, event: MarketEvent) -> tuple[Any, ...]:
@@ -215,12 +211,8 @@ def _status_values(event: MarketStatusChanged) -> dict[str, Any]:
         "result": event.result,
         "settlement_value": event.settlement_value,
         "close_time": event.close_time,
-        "bands": None if event.grid is None else [list(_band(b)) for b in event.grid.bands],
+        "bands": None if event.grid is None else encode_grid(event.grid),
     }
-
-
-def _band(band: PriceBand) -> tuple[int, int, int]:
-    return band.start, band.end, band.step
 
 
 def _status_event(ticker: str, values: Mapping[str, Any], stamp: Stamp) -> MarketStatusChanged:
@@ -232,5 +224,5 @@ def _status_event(ticker: str, values: Mapping[str, Any], stamp: Stamp) -> Marke
         MarketResult(values["result"]),
         values["settlement_value"],
         values["close_time"],
-        None if values["bands"] is None else _grid(values["bands"]),
+        None if values["bands"] is None else decode_grid(values["bands"]),
     )

@@ -117,6 +117,18 @@ def _prices_of(bands: Sequence[PriceBand]) -> Iterable[Price]:
         raise GridError(f"the bands end at {price_to_dollars(reached)}, not at 1 dollar")
 
 
+def encode_grid(grid: PriceGrid) -> list[list[int]]:
+    """Write a price grid as JSON: its bands as [start, end, step]."""
+    return [[band.start, band.end, band.step] for band in grid.bands]
+
+
+def decode_grid(bands: Iterable[Sequence[int]]) -> PriceGrid:
+    """Read what `encode_grid` wrote."""
+    return PriceGrid(
+        tuple(PriceBand(Price(start), Price(end), Price(step)) for start, end, step in bands)
+    )
+
+
 CENT_GRID = PriceGrid((PriceBand(Price(0), DOLLAR, CENT),))
 
 

@@ -11,8 +11,8 @@ from kalshiflow.market.listing import (
     Market,
     MarketResult,
     MarketStatus,
-    PriceBand,
-    PriceGrid,
+    decode_grid,
+    encode_grid,
 )
 from kalshiflow.market.units import Price
 from kalshiflow.store.database import Store
@@ -109,18 +109,6 @@ async def apply_lifecycle(connection: Any, events: Iterable[MarketStatusChanged]
 def _ticker(named: Market | MarketStatusChanged) -> str:
     # Rows are written in one order, so that two transactions wait for each other, but never both.
     return named.ticker
-
-
-def encode_grid(grid: PriceGrid) -> list[list[int]]:
-    """Write a price grid as JSON: its bands as [start, end, step]."""
-    return [[band.start, band.end, band.step] for band in grid.bands]
-
-
-def decode_grid(bands: Iterable[Sequence[int]]) -> PriceGrid:
-    """Read what `encode_grid` wrote."""
-    return PriceGrid(
-        tuple(PriceBand(Price(start), Price(end), Price(step)) for start, end, step in bands)
-    )
 
 
 def _market_of(record: Any) -> Market:

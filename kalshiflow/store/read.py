@@ -7,11 +7,11 @@ from typing import Any
 from kalshiflow.market.book import Book
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import MarketEvent
-from kalshiflow.market.listing import PriceGrid
+from kalshiflow.market.listing import PriceGrid, decode_grid
 from kalshiflow.store import rows
 from kalshiflow.store.database import Store
 from kalshiflow.store.errors import NotRecorded
-from kalshiflow.store.markets import decode_grid, markets
+from kalshiflow.store.markets import markets
 from kalshiflow.store.replay import Gap, Replay
 
 __all__ = [

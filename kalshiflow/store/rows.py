@@ -12,9 +12,8 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.listing import MarketResult, MarketStatus
+from kalshiflow.market.listing import MarketResult, MarketStatus, decode_grid, encode_grid
 from kalshiflow.market.units import Price, Quantity
-from kalshiflow.store.markets import decode_grid, encode_grid
 from kalshiflow.store.replay import Gap
 
 SNAPSHOTS = "rl_orderbook_snapshots"

@@ -17,14 +17,14 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.listing import PriceGrid
+from kalshiflow.market.listing import PriceGrid, encode_grid
 from kalshiflow.store import rows
 from kalshiflow.store.certificate import Certificate
 from kalshiflow.store.closing import close_session
 from kalshiflow.store.database import Store
 from kalshiflow.store.errors import SessionLost
 from kalshiflow.store.frames import ReceivedFrame, bad_frame_gap, missing_gap, storable, text_of
-from kalshiflow.store.markets import apply_lifecycle, encode_grid
+from kalshiflow.store.markets import apply_lifecycle
 from kalshiflow.store.replay import Gap, trusted_sha256
 
 
