@@ -18,7 +18,7 @@ from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import BookDelta, BookSnapshot, MarketEvent, PublicTrade
 from kalshiflow.market.units import cash_from_cents
-from kalshiflow.venue.synthetic import Recording, record
+from kalshiflow.venue.traders.synthetic import Recording, record
 
 ROUNDS = 3
 MARKETS = 24

@@ -20,7 +20,7 @@ from kalshiflow.stack.postgres import PostgresServer
 from kalshiflow.store import rows
 from kalshiflow.store.database import Store
 from kalshiflow.store.migrate import migrate
-from kalshiflow.venue.synthetic import Recording, record
+from kalshiflow.venue.traders.synthetic import Recording, record
 from streaming.broadcast import Hub
 from streaming.committer import Committer
 from streaming.health import Health

@@ -15,25 +15,25 @@ import uvicorn
 from kalshiflow.exchange.environments import REST_PATH, WS_PATH, is_loopback
 from kalshiflow.market.units import Cash
 from kalshiflow.simulator.overlay import FillModel
-from kalshiflow.venue.accounts import Account, Accounts
 from kalshiflow.venue.auth import Gate
 from kalshiflow.venue.clock import SECOND, VenueClock
 from kalshiflow.venue.core import Catalogue, State, Venue
-from kalshiflow.venue.facts import Fact
-from kalshiflow.venue.floor import Floor
-from kalshiflow.venue.hub import (
-    Hub,
-)
+from kalshiflow.venue.floor.accounts import Account, Accounts
+from kalshiflow.venue.floor.facts import Fact
+from kalshiflow.venue.floor.floor import Floor
 from kalshiflow.venue.ids import Identifiers
 from kalshiflow.venue.keys import ClientKey, client_key
-from kalshiflow.venue.replay import Capture, CaptureSource, load_capture
-from kalshiflow.venue.rest import rest_app
-from kalshiflow.venue.sessions import (
+from kalshiflow.venue.replay.capture import Capture, CaptureSource, load_capture
+from kalshiflow.venue.rest.app import rest_app
+from kalshiflow.venue.traders.market import Habits
+from kalshiflow.venue.traders.synthetic import SyntheticSource, synthetic_listings
+from kalshiflow.venue.websocket.hub import (
+    Hub,
+)
+from kalshiflow.venue.websocket.server import HEARTBEAT_SECONDS, Sockets
+from kalshiflow.venue.websocket.sessions import (
     QUEUE_LIMIT,
 )
-from kalshiflow.venue.sockets import HEARTBEAT_SECONDS, Sockets
-from kalshiflow.venue.synthetic import SyntheticSource, synthetic_listings
-from kalshiflow.venue.traders import Habits
 
 TICK_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 0.05

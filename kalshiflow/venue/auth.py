@@ -9,7 +9,7 @@ from kalshiflow.exchange.credentials import (
     verify,
 )
 from kalshiflow.exchange.payloads import ErrorDetail, NestedError
-from kalshiflow.venue.accounts import Account, Accounts
+from kalshiflow.venue.floor.accounts import Account, Accounts
 
 WINDOW_MS = 15_000
 

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from kalshiflow.market.listing import Event, Series
 from kalshiflow.market.units import Quantity
-from kalshiflow.venue.accounts import Account, OrderRecord
 from kalshiflow.venue.clock import VenueClock
-from kalshiflow.venue.floor import Floor, NewOrder
-from kalshiflow.venue.hub import (
+from kalshiflow.venue.floor.accounts import Account, OrderRecord
+from kalshiflow.venue.floor.floor import Floor, NewOrder
+from kalshiflow.venue.websocket.hub import (
     Hub,
 )
 

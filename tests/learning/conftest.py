@@ -3,7 +3,7 @@
 import pytest
 
 from kalshiflow.learning.episodes import build_segments
-from kalshiflow.venue.synthetic import record
+from kalshiflow.venue.traders.synthetic import record
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from kalshiflow.learning.baselines import hold, lag_rule
 from kalshiflow.learning.evaluate import evaluate, paired
 from kalshiflow.learning.world import WorldConfig
-from kalshiflow.venue.synthetic import record
+from kalshiflow.venue.traders.synthetic import record
 
 CONFIG = WorldConfig()
 

@@ -20,7 +20,7 @@ from kalshiflow.store.certificate import Certificate
 from kalshiflow.store.database import Store, run
 from kalshiflow.store.markets import save_markets
 from kalshiflow.store.sessions import NewSession, SessionWriter
-from kalshiflow.venue.synthetic import Recording, record
+from kalshiflow.venue.traders.synthetic import Recording, record
 
 
 @dataclass(frozen=True)

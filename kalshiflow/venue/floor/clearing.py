@@ -1,0 +1,111 @@
+"""What a match means for the accounts in it: fees, ledgers, cumulative figures, and who is told."""
+
+from collections.abc import Callable
+
+from kalshiflow.market.events import Side
+from kalshiflow.market.fees import fill_cost
+from kalshiflow.market.orders import Fill, Role
+from kalshiflow.market.units import Cash, Price, Quantity, complement
+from kalshiflow.venue.floor.accounts import Accounts, OrderRecord
+from kalshiflow.venue.floor.facts import Fact, Filled, OrderChanged, PositionChanged, Traded
+from kalshiflow.venue.floor.listed import ListedMarket
+from kalshiflow.venue.ids import Identifiers
+from kalshiflow.venue.matching.messages import Matched, Removed
+
+
+class Clearing:
+    """Books matches and removals. `records` are the open orders, shared with the floor."""
+
+    def __init__(
+        self,
+        ids: Identifiers,
+        accounts: Accounts,
+        records: dict[str, OrderRecord],
+        publish: Callable[[Fact], None],
+    ) -> None:
+        self._ids = ids
+        self._accounts = accounts
+        self._records = records
+        self._publish = publish
+
+    def settle(self, listed: ListedMarket, match: Matched) -> None:
+        """Book a match on both sides, and tell of it."""
+        trade = Traded(
+            match.ticker,
+            self._ids.next("trade"),
+            match.price,
+            match.quantity,
+            match.taker_side,
+            match.at,
+        )
+        listed.count(trade)
+        self._publish(trade)
+        opened = 0
+        for order_id, role in ((match.maker_id, Role.MAKER), (match.taker_id, Role.TAKER)):
+            if order_id is not None:
+                opened += self._fill(listed, self._records[order_id], role, trade)
+        listed.open_interest = Quantity(max(0, listed.open_interest + opened // 2))
+
+    def _fill(self, listed: ListedMarket, record: OrderRecord, role: Role, trade: Traded) -> int:
+        """Book one side of a trade; give the contracts that it opened less those it closed."""
+        account, order = record.owner, record.order
+        terms = listed.market.fees
+        cost = fill_cost(
+            record.accumulated,
+            terms,
+            role,
+            order.side,
+            trade.price,
+            trade.quantity,
+            precision=account.precision,
+        )
+        fill = Fill(
+            trade.trade_id,
+            order.order_id,
+            order.ticker,
+            order.side,
+            trade.price,
+            trade.quantity,
+            role,
+            cost.net,
+            trade.at,
+            order.client_order_id,
+        )
+        step = account.portfolio.apply_fill(fill)
+        self._accounts.fees_collected = Cash(self._accounts.fees_collected + cost.net)
+        paid = Cash(_unit_price(order.side, trade.price) * trade.quantity)
+        record.count_fill(fill, paid, cost.accumulated)
+        if not account.is_house:
+            account.fills.append(fill)
+            account.count_traded(order.ticker, trade.quantity, paid, trade.at)
+            self._publish(Filled(record, fill, step.position.quantity))
+            self._publish(PositionChanged(account, order.ticker))
+        if role is Role.MAKER:
+            self.tell(record)
+            self.forget_if_ended(record)
+        return step.opened - step.closed
+
+    def remove(self, event: Removed) -> None:
+        """Free what a removed remainder had reserved, and tell its owner."""
+        record = self._records[event.order_id]
+        record.owner.portfolio.reduce(event.order_id, event.quantity)
+        record.removed = Quantity(record.removed + event.quantity)
+        record.updated_at = event.at
+        record.reason = event.reason.value
+        self.tell(record)
+        self.forget_if_ended(record)
+
+    def forget_if_ended(self, record: OrderRecord) -> None:
+        """Drop an order from the open ones once nothing of it remains."""
+        if not record.remaining:
+            self._records.pop(record.order.order_id, None)
+
+    def tell(self, record: OrderRecord) -> None:
+        """Tell an order's owner of its new state."""
+        if not record.owner.is_house:
+            self._publish(OrderChanged(record))
+
+
+def _unit_price(side: Side, price: Price) -> int:
+    """Give what one unit of an order's outcome costs: YES for a bid, NO for an ask."""
+    return price if side == Side.BID else complement(price)

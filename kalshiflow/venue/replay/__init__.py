@@ -1,0 +1,1 @@
+"""Recordings as the venue's traffic: captures, recorded sessions, and top speed."""

@@ -1,0 +1,1 @@
+"""The venue's REST: Kalshi's endpoints and the venue's own."""

@@ -1,0 +1,1 @@
+"""Synthetic markets: hidden values, makers and takers, and how real they are."""

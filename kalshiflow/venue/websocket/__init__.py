@@ -1,0 +1,1 @@
+"""The venue's WebSocket: subscriptions, commands, frames, and the server."""

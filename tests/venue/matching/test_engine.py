@@ -1,0 +1,177 @@
+"""Matching of one market: priority, remainders, order kinds and self-trades, without accounts."""
+
+import pytest
+
+from kalshiflow.market.events import Side
+from kalshiflow.market.orders import TimeInForce
+from kalshiflow.market.units import Price, Quantity
+from kalshiflow.venue.matching.engine import (
+    MatchingBook,
+    MatchingError,
+    NotFillable,
+    PostOnlyCross,
+    UnknownOrder,
+)
+from kalshiflow.venue.matching.messages import (
+    Incoming,
+    LevelChanged,
+    Matched,
+    Removal,
+    Removed,
+    Rested,
+    SelfTrade,
+)
+
+BID, ASK = Side.BID, Side.ASK
+
+
+def order(order_id: str, side: Side, cents: int, quantity: int, **options: object) -> Incoming:
+    owner = str(options.pop("owner", f"owner of {order_id}"))
+    return Incoming(
+        order_id,
+        owner,
+        side,
+        Price(cents * 100),
+        Quantity(quantity),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def book_of(*orders: Incoming) -> MatchingBook:
+    book = MatchingBook("M")
+    for one in orders:
+        book.place(one, at=0)
+    return book
+
+
+def matches(events: list) -> list[tuple[str | None, int, int]]:
+    return [(e.maker_id, e.price // 100, e.quantity) for e in events if isinstance(e, Matched)]
+
+
+def test_a_resting_order_is_told_as_a_level_and_a_place_in_the_queue() -> None:
+    events = MatchingBook("M").place(order("a", BID, 40, 500), at=9)
+
+    assert events == [
+        LevelChanged("M", BID, Price(4000), 500, 9, "a"),
+        Rested("M", "a", Quantity(500), 9),
+    ]
+
+
+def test_better_prices_fill_first_and_earlier_orders_before_later_ones() -> None:
+    book = book_of(
+        order("late", ASK, 50, 300), order("later", ASK, 50, 300), order("best", ASK, 49, 100)
+    )
+
+    events = book.place(order("taker", BID, 60, 600), at=1)
+
+    assert matches(events) == [("best", 49, 100), ("late", 50, 300), ("later", 50, 200)]
+    assert book.resting("later").remaining == 100
+
+
+def test_the_taker_gets_the_resting_price() -> None:
+    book = book_of(order("maker", BID, 45, 100))
+
+    events = book.place(order("taker", ASK, 30, 100), at=1)
+
+    assert events == [
+        LevelChanged("M", BID, Price(4500), -100, 1, "maker"),
+        Matched("M", Price(4500), Quantity(100), ASK, "maker", "taker", 1),
+    ]
+
+
+def test_what_a_good_till_cancelled_order_does_not_get_rests_at_its_own_price() -> None:
+    book = book_of(order("maker", ASK, 50, 100))
+
+    events = book.place(order("taker", BID, 52, 300), at=1)
+
+    assert events[-1] == Rested("M", "taker", Quantity(200), 1)
+    assert book.book.best_bid == 5200
+    assert book.book.best_ask is None
+
+
+def test_what_an_immediate_order_does_not_get_lapses() -> None:
+    book = book_of(order("maker", ASK, 50, 100))
+
+    events = book.place(order("taker", BID, 50, 300, time_in_force=TimeInForce.IOC), at=1)
+
+    assert events[-1] == Removed("M", "taker", Quantity(200), Removal.CANCEL, 1)
+    assert book.book.best_bid is None
+
+
+def test_fill_or_kill_fills_whole_or_not_at_all() -> None:
+    book = book_of(order("a", ASK, 50, 100), order("b", ASK, 51, 100))
+    fill_or_kill = {"time_in_force": TimeInForce.FOK}
+
+    with pytest.raises(NotFillable, match="100 of 200"):
+        book.place(order("low", BID, 50, 200, **fill_or_kill), at=1)
+    assert book.book.quantity_at(ASK, Price(5000)) == 100
+
+    assert matches(book.place(order("high", BID, 51, 200, **fill_or_kill), at=1)) == [
+        ("a", 50, 100),
+        ("b", 51, 100),
+    ]
+
+
+def test_a_post_only_order_never_takes() -> None:
+    book = book_of(order("maker", ASK, 50, 100))
+
+    with pytest.raises(PostOnlyCross):
+        book.place(order("poster", BID, 50, 100, post_only=True), at=1)
+    book.place(order("poster", BID, 49, 100, post_only=True), at=1)
+
+    assert book.book.best_bid == 4900
+
+
+def test_a_taker_stops_at_its_own_order_and_keeps_its_earlier_fills() -> None:
+    book = book_of(order("other", ASK, 49, 100), order("mine", ASK, 50, 100, owner="me"))
+
+    events = book.place(order("taker", BID, 55, 300, owner="me"), at=1)
+
+    assert matches(events) == [("other", 49, 100)]
+    assert events[-1] == Removed("M", "taker", Quantity(200), Removal.SELF_TRADE, 1)
+    assert book.resting("mine").remaining == 100
+
+
+def test_with_maker_prevention_ones_own_resting_order_gives_way() -> None:
+    book = book_of(order("mine", ASK, 50, 100, owner="me"), order("other", ASK, 51, 100))
+
+    events = book.place(order("taker", BID, 55, 100, owner="me", self_trade=SelfTrade.MAKER), at=1)
+
+    assert Removed("M", "mine", Quantity(100), Removal.SELF_TRADE, 1) in events
+    assert matches(events) == [("other", 51, 100)]
+
+
+def test_ones_own_volume_does_not_count_for_fill_or_kill() -> None:
+    book = book_of(order("other", ASK, 50, 100), order("mine", ASK, 50, 100, owner="me"))
+
+    with pytest.raises(NotFillable, match="100 of 200"):
+        book.place(order("taker", BID, 50, 200, owner="me", time_in_force=TimeInForce.FOK), at=1)
+
+
+def test_a_reduced_order_keeps_its_place() -> None:
+    book = book_of(order("first", BID, 40, 300), order("second", BID, 40, 300))
+
+    book.reduce("first", Quantity(200), at=1)
+
+    assert matches(book.place(order("taker", ASK, 40, 150), at=2)) == [
+        ("first", 40, 100),
+        ("second", 40, 50),
+    ]
+
+
+def test_a_cancelled_order_is_gone_and_cannot_be_cancelled_again() -> None:
+    book = book_of(order("a", BID, 40, 300))
+
+    assert book.cancel("a", at=1) == [
+        LevelChanged("M", BID, Price(4000), -300, 1, "a"),
+        Removed("M", "a", Quantity(300), Removal.CANCEL, 1),
+    ]
+    with pytest.raises(UnknownOrder, match="order a does not rest here"):
+        book.cancel("a", at=2)
+
+
+def test_an_order_cannot_be_reduced_to_nothing() -> None:
+    book = book_of(order("a", BID, 40, 300))
+
+    with pytest.raises(MatchingError, match="300 of 300"):
+        book.reduce("a", Quantity(300), at=1)
