@@ -102,7 +102,19 @@ class Order:
             )
         filled = Quantity(self.filled + quantity)
         state = OrderState.FILLED if filled == self.quantity else self.state
-        return replace(self, filled=filled, state=state)
+        return Order(
+            self.order_id,
+            self.ticker,
+            self.side,
+            self.price,
+            self.quantity,
+            self.time_in_force,
+            self.client_order_id,
+            self.post_only,
+            self.reduce_only,
+            state,
+            filled,
+        )
 
 
 @dataclass(frozen=True, slots=True)

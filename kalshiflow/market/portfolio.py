@@ -127,6 +127,37 @@ class Portfolio:
         self._reserves[order.ticker].resize(order_id, remaining)
         self._grant(order.ticker)
 
+    def can_replace(self, order: Order, terms: FeeTerms) -> bool:
+        """Say whether free cash covers new terms of a resting order, its old reserve released.
+
+        It always does where the account would reserve no more than it does now. Raises
+        `OrderError` where no order of this id, market and side rests, or none of it would.
+        """
+        old = self._order(order.order_id)
+        if (order.ticker, order.side) != (old.ticker, old.side) or not order.remaining:
+            raise OrderError(f"order {order.order_id} cannot become {order}")
+        reserve = self._reserves[order.ticker]
+        free = self.cash - (self.reserved - reserve.total)
+        return reserve.can_replace(order, terms, self.held(order.ticker), free)
+
+    def replace(self, order: Order, terms: FeeTerms) -> None:
+        """Give a resting order new terms: its price and quantity, what is filled included.
+
+        It keeps its place in the line for closing quantity, unless more of it remains than before:
+        then it is last. Raises `InsufficientCash`, and `OrderError`, as `can_replace` does; then
+        nothing has changed.
+        """
+        if not self.can_replace(order, terms):
+            raise InsufficientCash(
+                f"order {order.order_id} needs more than it reserves and "
+                f"{cash_to_dollars(self.available)} dollars that are available"
+            )
+        if order.remaining > self.orders[order.order_id].remaining:
+            del self.orders[order.order_id]
+        self.orders[order.order_id] = order
+        self._reserves[order.ticker].replace(order, terms)
+        self._grant(order.ticker)
+
     def apply_fill(self, fill: Fill) -> PositionStep:
         """Apply a fill, of a resting order or of one that is not known here.
 
