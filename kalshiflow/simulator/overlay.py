@@ -97,8 +97,9 @@ class Overlay:
     def recorded_snapshot(self, bids: Sequence[int], asks: Sequence[int]) -> list[Change]:
         """Apply a recorded snapshot, given as quantities by grid index.
 
-        Gives (side, index, change of what is shown) for each level whose shown quantity changed,
-        decreases first, so that applying them in order never crosses a book.
+        Gives (side, index, change of what is shown) for each level whose shown quantity changed:
+        decreases first, so that applying them in order never crosses a book, and increases from the
+        best price on, as those would meet one's own orders.
         """
         changes: list[Change] = []
         for side, quantities in ((Side.BID, bids), (Side.ASK, asks)):
@@ -109,7 +110,7 @@ class Overlay:
                     shown = change_recorded(recorded, taken, index, change, self.model)
                     if shown:
                         changes.append((side, index, shown))
-        changes.sort(key=_increases_last)
+        changes.sort(key=_turn)
         return changes
 
     def take(self, side: Side, index: int, quantity: int) -> int:
@@ -128,5 +129,6 @@ class Overlay:
         ]
 
 
-def _increases_last(change: Change) -> bool:
-    return change[2] > 0
+def _turn(change: Change) -> tuple[bool, Side, int]:
+    side, index, shown = change
+    return shown > 0, side, index if side else -index

@@ -68,6 +68,23 @@ def test_a_snapshot_that_repeats_the_recording_resets_nothing() -> None:
     assert overlay.shown_at(Side.ASK, LEVEL) == 6
 
 
+@pytest.mark.parametrize(
+    ("model", "taken_left"),
+    [(FillModel.PESSIMISTIC, 4), (FillModel.REALISTIC, 2), (FillModel.OPTIMISTIC, 0)],
+)
+def test_a_snapshot_that_shows_less_is_a_decrease_by_the_model(
+    model: FillModel, taken_left: int
+) -> None:
+    overlay = overlay_with(10, 4, model)
+    asks = [0] * len(GRID)
+    asks[LEVEL] = 5
+
+    overlay.recorded_snapshot([0] * len(GRID), asks)
+
+    assert overlay.taken[Side.ASK][LEVEL] == taken_left
+    assert overlay.shown_at(Side.ASK, LEVEL) == 5 - taken_left
+
+
 def test_a_snapshot_gives_decreases_before_increases() -> None:
     overlay = overlay_with(10, 0, FillModel.PESSIMISTIC)
     bids = [0] * len(GRID)
@@ -76,6 +93,16 @@ def test_a_snapshot_gives_decreases_before_increases() -> None:
     changes = overlay.recorded_snapshot(bids, [0] * len(GRID))
 
     assert changes == [(Side.ASK, LEVEL, -10), (Side.BID, LEVEL, 3)]
+
+
+def test_a_snapshot_gives_increases_from_the_best_price_on() -> None:
+    overlay = Overlay(GRID)
+    bids, asks = [0] * len(GRID), [0] * len(GRID)
+    bids[3] = bids[5] = asks[6] = asks[8] = 4
+
+    changes = overlay.recorded_snapshot(bids, asks)
+
+    assert changes == [(Side.BID, 5, 4), (Side.BID, 3, 4), (Side.ASK, 6, 4), (Side.ASK, 8, 4)]
 
 
 def test_a_recorded_level_below_zero_is_refused_and_changes_nothing() -> None:
