@@ -3,6 +3,7 @@
 import base64
 import binascii
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +18,7 @@ SIGNATURE_HEADER = "KALSHI-ACCESS-SIGNATURE"
 
 PrivateKey = rsa.RSAPrivateKey | Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | Ed25519PublicKey
+KeyKind = Literal["rsa", "ed25519"]
 
 _SALT_LENGTH = 32
 
@@ -85,9 +87,13 @@ class Credentials:
         return f"Credentials({self.key_id!r})"
 
 
-def generate_key() -> tuple[str, PublicKey]:
-    """Make a new RSA key: the private half as PEM, and the public half."""
-    private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def generate_key(kind: KeyKind = "rsa") -> tuple[str, PublicKey]:
+    """Make a new key: the private half as PEM, and the public half."""
+    private_key: PrivateKey
+    if kind == "ed25519":
+        private_key = Ed25519PrivateKey.generate()
+    else:
+        private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

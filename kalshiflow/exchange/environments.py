@@ -70,10 +70,10 @@ def may_send_orders(settings: Settings, today: date) -> OrdersTo:
 
 def is_loopback(url: str) -> bool:
     """Say whether an address can lead to this machine only."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
     try:
+        host = urlsplit(url).hostname or ""
+        if host == "localhost":
+            return True
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -262,6 +262,11 @@ class LifecycleBody(_Body, frozen=True):
     is_deactivated: bool | None = None
     price_level_structure: str | None = None
     price_ranges: list[PriceRange] | None = None
+    strike_type: str | None = None
+    floor_strike: float | None = None
+    cap_strike: float | None = None
+    custom_strike: dict[str, Any] | None = None
+    yes_sub_title: str | None = None
     additional_metadata: dict[str, Any] | None = None
 
 
@@ -341,6 +346,8 @@ class SubscribeParams(_Body, frozen=True):
     use_yes_price: bool | None = None
     send_initial_snapshot: bool | None = None
     skip_ticker_ack: bool | None = None
+    shard_factor: int | None = None
+    shard_key: int | None = None
 
 
 class Subscribe(_Command, frozen=True, tag="subscribe"):
@@ -398,6 +405,10 @@ ERROR_MESSAGES: dict[int, str] = {
     14: "Market Ticker required",
     15: "Action required",
     18: "Command timeout",
+    19: "shard_factor must be > 0",
+    20: "shard_factor is required when shard_key is set",
+    21: "shard_key must be >= 0 and < shard_factor",
+    22: "shard_factor must be <= 100",
     25: "Subscription buffer overflow",
     26: "Subscription market limit exceeded",
     27: "Too many requests",

@@ -30,8 +30,12 @@ def nanoseconds(text: str) -> int:
 def iso_time(at: int) -> str:
     """Write nanoseconds as Kalshi does: UTC, `Z`, no trailing zeros in the fraction."""
     seconds, fraction = divmod(at, NANOSECONDS)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
+    return f"{_whole(seconds)}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+@lru_cache(maxsize=256)
+def _whole(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=256)

@@ -253,17 +253,40 @@ def delta_body(
 
     Its time is the event's exchange time, if it has one.
     """
-    hidden = event.side is Side.ASK and not uses_yes_price
-    at = event.stamp.exchange_ts
-    return DeltaBody(
-        market_ticker=event.ticker,
+    return level_body(
+        event.ticker,
+        event.side,
+        event.price,
+        event.change,
+        event.stamp.exchange_ts,
+        uses_yes_price=uses_yes_price,
         market_id=market_id,
-        price_dollars=price_to_dollars(complement(event.price) if hidden else event.price),
-        delta_fp=quantity_to_contracts(event.change),
-        side=OUTCOMES[event.side],
+        client_order_id=event.client_order_id if private else None,
+    )
+
+
+def level_body(
+    ticker: str,
+    side: Side,
+    price: Price,
+    change: Quantity,
+    at: int | None,
+    *,
+    uses_yes_price: bool,
+    market_id: str | None = None,
+    client_order_id: str | None = None,
+) -> DeltaBody:
+    """Write the change of one level at a time, if that is known."""
+    hidden = side is Side.ASK and not uses_yes_price
+    return DeltaBody(
+        market_ticker=ticker,
+        market_id=market_id,
+        price_dollars=price_to_dollars(complement(price) if hidden else price),
+        delta_fp=quantity_to_contracts(change),
+        side=OUTCOMES[side],
         ts=None if at is None else iso_time(at),
         ts_ms=None if at is None else at // PER_MILLISECOND,
-        client_order_id=event.client_order_id if private else None,
+        client_order_id=client_order_id,
     )
 
 

@@ -167,6 +167,7 @@ def user_order_body(own: OwnOrder, user_id: str) -> UserOrderBody:
         self_trade_prevention_type="taker_at_cross",
         created_time=None if own.created_at is None else iso_time(own.created_at),
         created_ts_ms=_milliseconds(own.created_at),
+        expiration_time=None if own.expires_at is None else iso_time(own.expires_at),
         expiration_ts_ms=_milliseconds(own.expires_at),
         last_update_time=None if own.updated_at is None else iso_time(own.updated_at),
         last_updated_ts_ms=_milliseconds(own.updated_at),

@@ -164,6 +164,8 @@ def test_the_flags_alone_do_not_make_production_of_another_environment(tmp_path)
     assert "kalshi.com" not in endpoints(settings(tmp_path, **flags)).rest
 
 
-@pytest.mark.parametrize("url", ["http://example.com", "http://", "http://127.0.0.1.nip.io"])
+@pytest.mark.parametrize(
+    "url", ["http://example.com", "http://", "http://127.0.0.1.nip.io", "http://["]
+)
 def test_other_hosts_are_not_loopback(url):
     assert not is_loopback(url)
