@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from kalshiflow.exchange.credentials import PublicKey
 from kalshiflow.market.events import Side
 from kalshiflow.market.fees import CENTICENT
+from kalshiflow.market.listing import MarketResult
 from kalshiflow.market.orders import Fill, Order, Role
 from kalshiflow.market.portfolio import Portfolio
-from kalshiflow.market.units import CONTRACT, Cash, Price, Quantity, complement
-from kalshiflow.venue.matching.messages import (
-    SelfTrade,
-)
+from kalshiflow.market.units import CONTRACT, DOLLAR, Cash, Price, Quantity, complement
+from kalshiflow.venue.matching.messages import SelfTrade
 
 NO_CASH = Cash(0)
 
@@ -20,8 +19,9 @@ NO_CASH = Cash(0)
 class OrderRecord:
     """One order from its acceptance to its end, with Kalshi's cumulative figures.
 
-    `order` stays as it was accepted. `removed` is what left the book unfilled. Costs are of what
-    was filled, at the prices of its fills; times are market time.
+    `order` has the terms it was accepted with, or last amended to. `removed` is what left the book
+    unfilled since, and `is_cancelled` says that the last of it did. Costs are of what was filled,
+    at the prices of its fills; times are market time.
     """
 
     order: Order
@@ -32,7 +32,10 @@ class OrderRecord:
     expires_at: int | None = None
     filled: Quantity = Quantity(0)
     removed: Quantity = Quantity(0)
+    is_cancelled: bool = False
     reason: str = ""
+    group_id: str = ""
+    cancel_on_pause: bool = False
     taker_cost: Cash = NO_CASH
     maker_cost: Cash = NO_CASH
     taker_fees: Cash = NO_CASH
@@ -49,7 +52,7 @@ class OrderRecord:
         """Give Kalshi's word for the order's state."""
         if self.remaining:
             return "resting"
-        return "executed" if self.filled == self.order.quantity else "canceled"
+        return "canceled" if self.is_cancelled else "executed"
 
     def average_price(self) -> Price:
         """Give the average YES price of the fills, to the nearest 1/10000 dollar."""
@@ -74,6 +77,21 @@ class OrderRecord:
             self.maker_cost = Cash(self.maker_cost + cost)
             self.maker_fees = Cash(self.maker_fees + fill.fee)
 
+    def count_removal(self, quantity: Quantity, reason: str, at: int) -> None:
+        """Take off what left the book unfilled; the last of it ends the order."""
+        self.removed = Quantity(self.removed + quantity)
+        self.is_cancelled = not self.remaining
+        self.updated_at = at
+        self.reason = reason
+
+    def amend(self, order: Order, expires_at: int | None, at: int) -> None:
+        """Give the order new terms: its quantity is all that it may have filled in the end."""
+        self.order = order
+        self.removed = Quantity(0)
+        self.expires_at = expires_at
+        self.updated_at = at
+        self.reason = "Amend"
+
 
 @dataclass(slots=True)
 class Activity:
@@ -82,6 +100,26 @@ class Activity:
     quantity: Quantity = Quantity(0)
     traded: Cash = NO_CASH
     updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRecord:
+    """A position that was paid. Costs are what was paid for the contracts held at the end.
+
+    `value` is what YES was paid; `revenue` is the payout; `fees` are all that the market cost.
+    """
+
+    ticker: str
+    event_ticker: str
+    result: MarketResult
+    value: Price
+    yes_quantity: Quantity
+    no_quantity: Quantity
+    yes_cost: Cash
+    no_cost: Cash
+    revenue: Cash
+    fees: Cash
+    at: int
 
 
 class Account:
@@ -96,16 +134,19 @@ class Account:
         public_key: PublicKey | None = None,
         is_house: bool = False,
         precision: Cash = CENTICENT,
+        tier: str = "basic",
     ) -> None:
         self.user_id = user_id
         self.key_id = key_id
         self.public_key = public_key
         self.is_house = is_house
         self.precision = precision
+        self.tier = tier
         self.deposited = cash
         self.portfolio = Portfolio(cash)
         self.orders: dict[str, OrderRecord] = {}
         self.fills: list[Fill] = []
+        self.settlements: list[SettlementRecord] = []
         self.activity: dict[str, Activity] = {}
         self.client_order_ids: set[str] = set()
 
@@ -123,10 +164,14 @@ class Account:
 
 
 class Accounts:
-    """All accounts, found by API key."""
+    """All accounts, found by API key.
+
+    What they have in all is known at any time: `assets()` is what was ever deposited.
+    """
 
     def __init__(self) -> None:
         self._all: list[Account] = []
+        self._by_user: dict[str, Account] = {}
         self._by_key: dict[str, Account] = {}
         self.fees_collected = NO_CASH
 
@@ -140,7 +185,24 @@ class Accounts:
                 raise ValueError(f"key {account.key_id} belongs to another account")
             self._by_key[account.key_id] = account
         self._all.append(account)
+        self._by_user[account.user_id] = account
         return account
+
+    def held(self, user_id: str, ticker: str) -> Quantity:
+        """Give a user's signed position in a market: YES above zero, NO below."""
+        return self._by_user[user_id].portfolio.held(ticker)
+
+    def assets(self) -> Cash:
+        """Give all cash, one dollar per open pair of YES and NO, and the fees collected.
+
+        Where every order is an account's, that is all deposits together: nothing else brings cash
+        in or takes it out. Against a recording, whose members have no accounts, it is not.
+        """
+        cash = pairs = 0
+        for account in self._all:
+            cash += account.portfolio.cash
+            pairs += sum(max(p.quantity, 0) for p in account.portfolio.positions.values())
+        return Cash(cash + DOLLAR * pairs + self.fees_collected)
 
     def by_key(self, key_id: str) -> Account | None:
         """Give the account of an API key."""

@@ -8,6 +8,7 @@ from kalshiflow.market.orders import Fill, Role
 from kalshiflow.market.units import Cash, Price, Quantity, complement
 from kalshiflow.venue.floor.accounts import Accounts, OrderRecord
 from kalshiflow.venue.floor.facts import Fact, Filled, OrderChanged, PositionChanged, Traded
+from kalshiflow.venue.floor.groups import OrderGroups
 from kalshiflow.venue.floor.listed import ListedMarket
 from kalshiflow.venue.ids import Identifiers
 from kalshiflow.venue.matching.messages import Matched, Removed
@@ -20,10 +21,12 @@ class Clearing:
         self,
         ids: Identifiers,
         accounts: Accounts,
+        groups: OrderGroups,
         records: dict[str, OrderRecord],
         publish: Callable[[Fact], None],
     ) -> None:
         self._ids = ids
+        self._groups = groups
         self._accounts = accounts
         self._records = records
         self._publish = publish
@@ -40,11 +43,13 @@ class Clearing:
         )
         listed.count(trade)
         self._publish(trade)
-        opened = 0
+        opened = sides = 0
         for order_id, role in ((match.maker_id, Role.MAKER), (match.taker_id, Role.TAKER)):
             if order_id is not None:
                 opened += self._fill(listed, self._records[order_id], role, trade)
-        listed.open_interest = Quantity(max(0, listed.open_interest + opened // 2))
+                sides += 1
+        # A side that is no order of ours is taken to open where ours opens, and to close with it.
+        listed.open_interest = Quantity(max(0, listed.open_interest + opened // sides))
 
     def _fill(self, listed: ListedMarket, record: OrderRecord, role: Role, trade: Traded) -> int:
         """Book one side of a trade; give the contracts that it opened less those it closed."""
@@ -75,6 +80,8 @@ class Clearing:
         self._accounts.fees_collected = Cash(self._accounts.fees_collected + cost.net)
         paid = Cash(_unit_price(order.side, trade.price) * trade.quantity)
         record.count_fill(fill, paid, cost.accumulated)
+        if record.group_id:
+            self._groups.count(record, trade.quantity, trade.at)
         if not account.is_house:
             account.fills.append(fill)
             account.count_traded(order.ticker, trade.quantity, paid, trade.at)
@@ -89,9 +96,7 @@ class Clearing:
         """Free what a removed remainder had reserved, and tell its owner."""
         record = self._records[event.order_id]
         record.owner.portfolio.reduce(event.order_id, event.quantity)
-        record.removed = Quantity(record.removed + event.quantity)
-        record.updated_at = event.at
-        record.reason = event.reason.value
+        record.count_removal(event.quantity, event.reason.value, event.at)
         self.tell(record)
         self.forget_if_ended(record)
 
@@ -99,6 +104,8 @@ class Clearing:
         """Drop an order from the open ones once nothing of it remains."""
         if not record.remaining:
             self._records.pop(record.order.order_id, None)
+            if record.group_id:
+                self._groups.leave(record)
 
     def tell(self, record: OrderRecord) -> None:
         """Tell an order's owner of its new state."""

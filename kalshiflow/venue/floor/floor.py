@@ -4,66 +4,42 @@ Synthetic traders, replays and clients all place orders here. What happens is to
 order, to the one listener, as facts; nothing here knows of frames or requests.
 """
 
-import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
-from kalshiflow.market.events import Side
-from kalshiflow.market.listing import Market, MarketStatus
-from kalshiflow.market.orders import Order, OrderState, TimeInForce
+from kalshiflow.market.listing import Market
 from kalshiflow.market.portfolio import InsufficientCash
-from kalshiflow.market.units import Price, Quantity
+from kalshiflow.market.units import Quantity
 from kalshiflow.venue.floor.accounts import Account, Accounts, OrderRecord
+from kalshiflow.venue.floor.agenda import Agenda
+from kalshiflow.venue.floor.bookkeeping import Bookkeeping
 from kalshiflow.venue.floor.clearing import Clearing
-from kalshiflow.venue.floor.facts import (
-    BookReplaced,
-    Fact,
-    TickerMoved,
-    Traded,
+from kalshiflow.venue.floor.entry import (
+    amended_order,
+    decreased_to,
+    incoming_of,
+    new_order,
+    record_of,
 )
-from kalshiflow.venue.floor.listed import ListedMarket, Touch
+from kalshiflow.venue.floor.exchange_state import ExchangeState
+from kalshiflow.venue.floor.facts import Fact, Traded
+from kalshiflow.venue.floor.groups import OrderGroups
+from kalshiflow.venue.floor.lifecycle import Lifecycle
+from kalshiflow.venue.floor.listed import NO_DETAILS, Details, ListedMarket
 from kalshiflow.venue.floor.refusals import (
     InsufficientBalance,
     InvalidOrder,
-    InvalidOrderSize,
-    InvalidPrice,
     MarketInactive,
     MarketNotFound,
     NotFilled,
-    OrderAlreadyExists,
     OrderNotFound,
 )
+from kalshiflow.venue.floor.requests import Amendment, NewOrder
 from kalshiflow.venue.ids import Identifiers
-from kalshiflow.venue.matching.engine import (
-    MatchingBook,
-    NotFillable,
-    PostOnlyCross,
-)
-from kalshiflow.venue.matching.messages import (
-    EngineEvent,
-    Incoming,
-    LevelChanged,
-    Matched,
-    Removal,
-    Removed,
-    SelfTrade,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class NewOrder:
-    """What a client asks for. `expires_at` is market time."""
-
-    ticker: str
-    side: Side
-    price: Price
-    quantity: Quantity
-    time_in_force: TimeInForce = TimeInForce.GTC
-    client_order_id: str = ""
-    post_only: bool = False
-    reduce_only: bool = False
-    self_trade: SelfTrade = SelfTrade.TAKER
-    expires_at: int | None = None
+from kalshiflow.venue.matching.engine import MatchingBook
+from kalshiflow.venue.matching.errors import NotFillable, PostOnlyCross
+from kalshiflow.venue.matching.messages import EngineEvent, Incoming, Removal
 
 
 class Floor:
@@ -77,18 +53,24 @@ class Floor:
         self.publish = publish
         self._markets: dict[str, ListedMarket] = {}
         self._records: dict[str, OrderRecord] = {}
-        self._clearing = Clearing(ids, accounts, self._records, publish)
-        self._expiries: list[tuple[int, str]] = []
-        self._closes: list[tuple[int, str]] = []
+        self.exchange = ExchangeState()
+        self.groups = OrderGroups(ids, publish, self._cancel_grouped, self.exchange.check_active)
+        clearing = Clearing(ids, accounts, self.groups, self._records, publish)
+        self._books = Bookkeeping(clearing, self.groups, self._markets, publish)
+        self.agenda = Agenda()
+        self.lifecycle = Lifecycle(self)
 
     # --- markets ---------------------------------------------------------------------------
 
-    def list_market(self, market: Market, matching: MatchingBook) -> ListedMarket:
-        """Open a market for trading."""
-        listed = ListedMarket(market, matching, self.ids.of("market", market.ticker))
+    def list_market(
+        self, market: Market, matching: MatchingBook, details: Details = NO_DETAILS
+    ) -> ListedMarket:
+        """List a market in its state of life; its opening and its close come at their times."""
+        listed = ListedMarket(market, matching, self.ids.of("market", market.ticker), details)
         self._markets[market.ticker] = listed
-        if market.close_time is not None:
-            heapq.heappush(self._closes, (market.close_time, market.ticker))
+        matching.held = lambda user_id: self.accounts.held(user_id, market.ticker)
+        matching.stopped = lambda: self._why_stopped(listed)
+        self.lifecycle.schedule(listed)
         return listed
 
     def market(self, ticker: str) -> ListedMarket:
@@ -115,15 +97,10 @@ class Floor:
     def place(self, account: Account, new: NewOrder, now: int) -> OrderRecord:
         """Accept an order, match it and give its record; raises a `Refused`."""
         listed = self._tradable(new.ticker)
-        touch = listed.touch()
-        record = self._accept(account, new, listed, now)
-        self._follow(listed, listed.matching.place(_incoming(record), now))
+        record, incoming = self._accept(account, new, listed, now)
+        self._let_in(listed, record, lambda: listed.matching.place(incoming, now), now)
         if new.expires_at is not None and record.remaining:
-            heapq.heappush(self._expiries, (new.expires_at, record.order.order_id))
-        if not record.removed:  # a remainder that was removed has been told already
-            self._clearing.tell(record)
-        self._tell_touch(listed, touch, now)
-        self._clearing.forget_if_ended(record)
+            self.agenda.add(new.expires_at, lambda at: self._expire(record, at))
         return record
 
     def cancel(
@@ -134,15 +111,94 @@ class Floor:
         Raises `OrderNotFound` for any id that is not a resting order of this account, and
         `MarketInactive` after the market's close.
         """
-        record = self._records.get(order_id)
-        if record is None or record.owner is not account or not record.remaining:
-            raise OrderNotFound
+        record = self._order_to_cancel(account, order_id)
+        return record, self.take_off(record, now, reason)
+
+    def amend(self, account: Account, order_id: str, amendment: Amendment, now: int) -> OrderRecord:
+        """Change a resting order's price, quantity or expiry; give its record.
+
+        At its price, with no more to fill than before, it keeps its place; else it comes in anew,
+        last in line, and may match. A post-only order that would then take is taken off instead:
+        the reason PostOnlyCrossCancel is Kalshi's for that. Raises a `Refused`, and then nothing
+        has changed.
+        """
+        record = self._order_to_change(account, order_id)
         listed = self._tradable(record.order.ticker)
-        left = record.remaining
-        touch = listed.touch()
-        self._follow(listed, listed.matching.cancel(order_id, now, reason))
-        self._tell_touch(listed, touch, now)
-        return record, left
+        order = amended_order(record, amendment, listed.market.grid, now)
+        incoming, fees = incoming_of(record, order), listed.market.fees
+        ledger_order = replace(order, filled=record.filled)
+        if not account.portfolio.can_replace(ledger_order, fees):
+            raise InsufficientBalance
+        try:
+            listed.matching.check(incoming)
+        except PostOnlyCross:
+            self.take_off(record, now, Removal.POST_ONLY_CROSS)
+            return record
+        account.portfolio.replace(ledger_order, fees)
+        if amendment.updated_client_order_id:
+            account.client_order_ids.add(amendment.updated_client_order_id)
+        record.amend(order, amendment.expires_at or record.expires_at, now)
+        self._let_in(listed, record, lambda: listed.matching.replace(incoming, now), now)
+        if amendment.expires_at is not None and record.remaining:
+            self.agenda.add(amendment.expires_at, lambda at: self._expire(record, at))
+        return record
+
+    def decrease(
+        self,
+        account: Account,
+        order_id: str,
+        now: int,
+        *,
+        by: Quantity | None = None,
+        to: Quantity | None = None,
+    ) -> OrderRecord:
+        """Lower what remains of a resting order `by` so much or `to` so much; it keeps its place.
+
+        Nothing left cancels it. Raises what `cancel` does, and `InvalidOrderSize`.
+        """
+        record = self._order_to_cancel(account, order_id)
+        left = decreased_to(record, by, to)
+        if left < record.remaining:
+            self.take_off(record, now, Removal.DECREASE, Quantity(record.remaining - left))
+        return record
+
+    def cancel_all(self, account: Account, now: int) -> None:
+        """Cancel every resting order of an account, but for those in markets that are closed."""
+        self.exchange.check_active()
+        for order_id in tuple(account.portfolio.orders):
+            with suppress(OrderNotFound, MarketInactive):
+                self.cancel(account, order_id, now)
+
+    def queue_position(self, account: Account, order_id: str) -> Quantity:
+        """Give the contracts that stand before a resting order at its price.
+
+        Raises `OrderNotFound` for any id that is not a resting order of this account.
+        """
+        record = self._resting_order(account, order_id)
+        return self._markets[record.order.ticker].matching.ahead(order_id)
+
+    # --- what the exchange itself takes off --------------------------------------------------
+
+    def resting(self, ticker: str | None = None) -> tuple[OrderRecord, ...]:
+        """Give the orders that rest, in one market or in all, oldest first."""
+        return tuple(
+            record
+            for record in self._records.values()
+            if record.remaining and ticker in {None, record.order.ticker}
+        )
+
+    def take_off(
+        self, record: OrderRecord, at: int, reason: Removal, quantity: Quantity | None = None
+    ) -> Quantity:
+        """Take a resting order, or so much of it, off, whatever its market's state.
+
+        Gives what was left of it before.
+        """
+        return self._books.take_off(record, at, reason, quantity)
+
+    def sweep(self, listed: ListedMarket, at: int, reason: Removal) -> None:
+        """Take every resting order of a market off."""
+        self._books.carry_out(listed, at, lambda: listed.matching.cancel_all(at, reason))
 
     # --- recordings ------------------------------------------------------------------------
 
@@ -153,12 +209,7 @@ class Floor:
 
         `is_whole` says that the book is told anew rather than by its changes.
         """
-        listed = self._markets[ticker]
-        touch = listed.touch()
-        self._follow(listed, apply())
-        if is_whole:
-            self.publish(BookReplaced(ticker, now))
-        self._tell_touch(listed, touch, now)
+        self._books.carry_out(self._markets[ticker], now, apply, is_whole=is_whole)
 
     def tell_trade(self, trade: Traded) -> None:
         """Tell of a trade between others; it moves no book."""
@@ -167,58 +218,58 @@ class Floor:
 
     # --- time ------------------------------------------------------------------------------
 
-    def next_timer(self) -> int | None:
-        """Give the market time of the next expiry or close."""
-        times = [queue[0][0] for queue in (self._expiries, self._closes) if queue]
-        return min(times, default=None)
-
-    def run_timers(self, until: int) -> None:
-        """Expire orders and close markets that are due, each at its own time."""
-        while self._expiries and self._expiries[0][0] <= until:
-            at, order_id = heapq.heappop(self._expiries)
-            record = self._records.get(order_id)
-            if record is not None and record.remaining:
-                self.cancel(record.owner, order_id, at, Removal.EXPIRY)
-        while self._closes and self._closes[0][0] <= until:
-            at, ticker = heapq.heappop(self._closes)
-            self._close(self._markets[ticker], at)
-
-    def _close(self, listed: ListedMarket, at: int) -> None:
-        touch = listed.touch()
-        self._follow(listed, listed.matching.cancel_all(at, Removal.CLOSE))
-        listed.market = replace(listed.market, status=MarketStatus.CLOSED)
-        self._tell_touch(listed, touch, at)
+    def _expire(self, record: OrderRecord, at: int) -> None:
+        is_due = record.expires_at is not None and record.expires_at <= at
+        if is_due and record.remaining:  # else it ended, or was given more time
+            self.take_off(record, at, Removal.EXPIRY)
 
     # --- the inside ------------------------------------------------------------------------
 
+    def _cancel_grouped(self, record: OrderRecord, at: int) -> None:
+        if self.market(record.order.ticker).lets_cancel:  # after the close it goes with all others
+            self.take_off(record, at, Removal.CANCEL)
+
+    def _why_stopped(self, listed: ListedMarket) -> Removal | None:
+        """Say how orders end that a recording reaches while nothing may trade; `None`: it may."""
+        if listed.is_open and self.exchange.is_trading:
+            return None
+        return Removal.HALT if listed.lets_cancel else Removal.CLOSE
+
     def _tradable(self, ticker: str) -> ListedMarket:
+        self.exchange.check_trading()
         listed = self.market(ticker)
         if not listed.is_open:
             raise MarketInactive
         return listed
 
+    def _order_to_change(self, account: Account, order_id: str) -> OrderRecord:
+        known = account.orders.get(order_id)
+        if known is not None and not self.market(known.order.ticker).lets_cancel:
+            raise MarketInactive  # whether or not it was cancelled already after the close
+        return self._resting_order(account, order_id)
+
+    def _order_to_cancel(self, account: Account, order_id: str) -> OrderRecord:
+        record = self._order_to_change(account, order_id)
+        self.exchange.check_active()
+        if not self.market(record.order.ticker).lets_cancel:  # a house account's, in no history
+            raise MarketInactive
+        return record
+
+    def _resting_order(self, account: Account, order_id: str) -> OrderRecord:
+        record = self._records.get(order_id)
+        if record is None or record.owner is not account or not record.remaining:
+            raise OrderNotFound
+        return record
+
     def _accept(
         self, account: Account, new: NewOrder, listed: ListedMarket, now: int
-    ) -> OrderRecord:
-        if new.client_order_id and new.client_order_id in account.client_order_ids:
-            raise OrderAlreadyExists
-        if new.price not in listed.market.grid:
-            raise InvalidPrice
-        order = Order(
-            self.ids.next("order"),
-            new.ticker,
-            new.side,
-            new.price,
-            _size_of(account, new),
-            new.time_in_force,
-            new.client_order_id,
-            new.post_only,
-            new.reduce_only,
-            OrderState.RESTING,
-        )
-        record = OrderRecord(order, account, now, now, new.self_trade, new.expires_at)
+    ) -> tuple[OrderRecord, Incoming]:
+        self.groups.check(account, new.group_id)
+        order = new_order(self.ids.next("order"), account, new, listed.market.grid, now)
+        record = record_of(order, account, new, now)
+        incoming = incoming_of(record, order)
         try:
-            listed.matching.check(_incoming(record))
+            listed.matching.check(incoming)
             account.portfolio.place(order, listed.market.fees)
         except PostOnlyCross:
             raise InvalidOrder(details="post only cross") from None
@@ -230,49 +281,20 @@ class Floor:
         except InsufficientCash:
             raise InsufficientBalance from None
         self._records[order.order_id] = record
+        self.groups.join(record)
+        if new.client_order_id:
+            account.client_order_ids.add(new.client_order_id)
         if not account.is_house:
             account.orders[order.order_id] = record
-            if new.client_order_id:
-                account.client_order_ids.add(new.client_order_id)
-        return record
+        return record, incoming
 
-    def _follow(self, listed: ListedMarket, events: list[EngineEvent]) -> None:
-        for event in events:
-            if isinstance(event, LevelChanged):
-                self.publish(event)
-            elif isinstance(event, Matched):
-                self._clearing.settle(listed, event)
-            elif isinstance(event, Removed):
-                self._clearing.remove(event)
-
-    def _tell_touch(self, listed: ListedMarket, before: Touch, now: int) -> None:
-        listed.updated_at = now
-        if listed.touch() != before:
-            self.publish(TickerMoved(listed.market.ticker, now))
-
-
-def _incoming(record: OrderRecord) -> Incoming:
-    order = record.order
-    return Incoming(
-        order.order_id,
-        record.owner.user_id,
-        order.side,
-        order.price,
-        order.quantity,
-        order.time_in_force,
-        order.post_only,
-        record.self_trade,
-    )
-
-
-def _size_of(account: Account, new: NewOrder) -> Quantity:
-    """Give the order's size: a reduce-only one is cut to the position that it closes."""
-    if new.quantity <= 0:
-        raise InvalidOrderSize
-    if not new.reduce_only:
-        return new.quantity
-    held = account.portfolio.held(new.ticker)
-    closable = max(-held if new.side == Side.BID else held, 0)
-    if not closable:
-        raise InvalidOrder(details="reduce only order would not reduce the position")
-    return Quantity(min(new.quantity, closable))
+    def _let_in(
+        self,
+        listed: ListedMarket,
+        record: OrderRecord,
+        change: Callable[[], list[EngineEvent]],
+        now: int,
+    ) -> None:
+        if record.order.reduce_only:
+            listed.reduce_only[record.order.order_id] = record
+        self._books.carry_out(listed, now, change, arrived=record)

@@ -3,11 +3,19 @@
 Refused
 ├── MarketNotFound      404
 ├── OrderNotFound       404   unknown, cancelled and executed orders alike
+├── OrderGroupNotFound  404
 ├── MarketInactive      400
 ├── InvalidPrice        400   off the market's price grid
 ├── InvalidOrderSize    400
 ├── InsufficientBalance 400
+├── TickerMismatch      400   an amendment that names another market,
+├── SideMismatch        400   another side,
+├── ClientIdMismatch    400   or another client order id than its order has
 ├── OrderAlreadyExists  409   a client order id is used up for ever
+├── TradingPaused       409   orders are neither placed nor amended, but cancelled
+├── ExchangePaused      409   nothing may be changed
+├── ImpossibleMove      409   a step of a life that cannot be taken now (our own endpoints)
+├── InvalidOutcome      400   a result without its value (our own endpoints)
 └── InvalidOrder        400   with details; 409 for a fill-or-kill that was not filled
 """
 
@@ -40,6 +48,13 @@ class OrderNotFound(Refused):
     code = "not_found"
 
 
+class OrderGroupNotFound(Refused):
+    """No order group of this account has this id."""
+
+    status = 404
+    code = "not_found"
+
+
 class MarketInactive(Refused):
     """The market takes no orders, and after its close no cancels either."""
 
@@ -64,6 +79,24 @@ class InsufficientBalance(Refused):
     code = "insufficient_balance"
 
 
+class TickerMismatch(Refused):
+    """An amendment names another market than its order's."""
+
+    code = "order_ticker_mismatch"
+
+
+class SideMismatch(Refused):
+    """An amendment names another side than its order's."""
+
+    code = "order_side_mismatch"
+
+
+class ClientIdMismatch(Refused):
+    """An amendment names another client order id than its order's."""
+
+    code = "order_id_and_client_order_id_mismatch"
+
+
 class OrderAlreadyExists(Refused):
     """The account used this client order id before."""
 
@@ -81,3 +114,30 @@ class NotFilled(InvalidOrder):
     """A fill-or-kill order that the resting volume does not cover."""
 
     status = 409
+
+
+class TradingPaused(Refused):
+    """The exchange takes no new and no amended orders for now; those that rest may be cancelled."""
+
+    status = 409
+    code = "trading_is_paused"
+
+
+class ExchangePaused(Refused):
+    """The exchange takes no changes at all for now, cancels included."""
+
+    status = 409
+    code = "exchange_is_paused"
+
+
+class ImpossibleMove(Refused):
+    """A step that a market, or the exchange, cannot take at its present stage."""
+
+    status = 409
+    code = "impossible_move"
+
+
+class InvalidOutcome(Refused):
+    """A result that says no value, or a value that is not the result's."""
+
+    code = "invalid_outcome"

@@ -23,11 +23,17 @@ class Removal(StrEnum):
     SELF_TRADE = "SelfTradeCancel"
     EXPIRY = "ExpiryCancel"
     CLOSE = "CloseCancel"
+    HALT = "HaltCancel"
+    POST_ONLY_CROSS = "PostOnlyCrossCancel"
+    REDUCE_ONLY = "ReduceOnlyCancel"
 
 
 @dataclass(frozen=True, slots=True)
 class LevelChanged:
-    """The public quantity at one price changed; `order_id` names the resting order behind it."""
+    """The public quantity at one price changed; `order_id` names the order that caused it.
+
+    Of a match that is the taker's; `None` where a recording moved.
+    """
 
     ticker: str
     side: Side
@@ -79,7 +85,10 @@ EngineEvent = LevelChanged | Matched | Rested | Removed
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An order as it arrives at the book. `owner` is compared for self-trades only."""
+    """An order as it arrives at the book. `owner` is compared for self-trades.
+
+    A resting `reduce_only` order is filled as far as it closes its owner's position, no further.
+    """
 
     order_id: str
     owner: str
@@ -89,6 +98,7 @@ class Incoming:
     time_in_force: TimeInForce = TimeInForce.GTC
     post_only: bool = False
     self_trade: SelfTrade = SelfTrade.TAKER
+    reduce_only: bool = False
 
 
 @dataclass(slots=True)
@@ -100,3 +110,4 @@ class Resting:
     side: Side
     price: Price
     remaining: int
+    reduce_only: bool = False

@@ -3,24 +3,25 @@
 The recorded liquidity stands first at each price. A resting order of ours is filled, at its own
 price, only when the recorded opposite side reaches that price: by then the recorded orders that
 stood there before it are gone. That is the careful assumption; trades that touched our price
-without passing it fill nothing.
+without passing it fill nothing. While nothing may trade an order that is reached is taken off.
 """
 
 from collections.abc import Iterable
 
 from kalshiflow.market.events import Levels, Side
-from kalshiflow.market.listing import CENT_GRID, PriceGrid
-from kalshiflow.market.units import Price, Quantity
+from kalshiflow.market.listing import CENT_GRID, PriceBand, PriceGrid
+from kalshiflow.market.units import DOLLAR, Price, Quantity
 from kalshiflow.simulator.overlay import FillModel, Overlay
-from kalshiflow.venue.matching.engine import (
-    MatchingBook,
-)
+from kalshiflow.venue.matching.engine import MatchingBook
 from kalshiflow.venue.matching.messages import (
     EngineEvent,
     LevelChanged,
     Matched,
+    Removal,
     Resting,
 )
+
+EVERY_PRICE = PriceGrid((PriceBand(Price(0), DOLLAR, Price(1)),))
 
 
 class RecordedBook(MatchingBook):
@@ -50,6 +51,28 @@ class RecordedBook(MatchingBook):
             events += self._show(side, self.book.grid.prices[index], shown, at)
         return events
 
+    def ahead(self, order_id: str) -> Quantity:
+        """Give the recorded quantity at a resting order's price: all of it stands before ours."""
+        order = self.resting(order_id)
+        return Quantity(self.overlay.shown_at(order.side, self.book.grid.index(order.price)))
+
+    def regrid(self, grid: PriceGrid) -> None:
+        """Keep the book's own index, as recorded liquidity may be anywhere on it.
+
+        It grows to every price there is where the market's new grid goes beyond it.
+        """
+        if all(price in self.book.grid for price in grid.prices):
+            return
+        old, overlay = self.overlay, Overlay(EVERY_PRICE, self.overlay.model)
+        for side in Side:
+            for price, recorded, taken in zip(
+                old.grid.prices, old.recorded[side], old.taken[side], strict=True
+            ):
+                overlay.recorded[side][EVERY_PRICE.index(price)] = recorded
+                overlay.taken[side][EVERY_PRICE.index(price)] = taken
+        super().regrid(EVERY_PRICE)
+        self.overlay = overlay
+
     def _take_anonymous(self, side: Side, price: Price, quantity: int) -> int:
         return self.overlay.take(side, self.book.grid.index(price), quantity)
 
@@ -59,7 +82,14 @@ class RecordedBook(MatchingBook):
             order = self._reached_order(side, price)
             if order is None:
                 break
-            shown -= self._fill_by_recording(order, side, price, shown, at, events)
+            most = self._allowed(order, self._unbooked)
+            reason = self.stopped()
+            if reason is None and not most:
+                reason = Removal.REDUCE_ONLY
+            if reason is not None:
+                events += self._remove(order, reason, at)
+                continue
+            shown -= self._fill_by_recording(order, side, price, min(shown, most), at, events)
         if shown:
             events.append(self._change(side, price, shown, at))
         return events
@@ -77,12 +107,12 @@ class RecordedBook(MatchingBook):
         order: Resting,
         side: Side,
         price: Price,
-        shown: int,
+        most: int,
         at: int,
         events: list[EngineEvent],
     ) -> int:
-        quantity = self.overlay.take(side, self.book.grid.index(price), min(shown, order.remaining))
-        events.append(self._fill_resting(order, quantity, at))
+        quantity = self.overlay.take(side, self.book.grid.index(price), most)
+        events.append(self._fill_resting(order, quantity, at, None))
         events.append(
             Matched(self.ticker, order.price, Quantity(quantity), side, order.order_id, None, at)
         )

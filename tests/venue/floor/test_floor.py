@@ -1,18 +1,13 @@
 """Orders, money and priority over several accounts, on cases and on random streams of operations."""
 
-from dataclasses import dataclass, field
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from floor_scene import SECOND, START_CASH, TICKER, Scene
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.listing import CENT_GRID, FeeTerms, FeeType, Market
+from kalshiflow.market.listing import CENT_GRID, Market
 from kalshiflow.market.orders import Role, TimeInForce
-from kalshiflow.market.units import CONTRACT, DOLLAR, Cash, Price, Quantity
-from kalshiflow.venue.floor.accounts import Account, Accounts
-from kalshiflow.venue.floor.facts import Fact, Filled, OrderChanged, Traded
-from kalshiflow.venue.floor.floor import Floor, NewOrder
+from kalshiflow.market.units import Cash, Price, Quantity
+from kalshiflow.venue.floor.facts import Filled, OrderChanged, Traded
 from kalshiflow.venue.floor.refusals import (
     InsufficientBalance,
     InvalidOrder,
@@ -23,50 +18,11 @@ from kalshiflow.venue.floor.refusals import (
     OrderNotFound,
     Refused,
 )
-from kalshiflow.venue.ids import Identifiers
-from kalshiflow.venue.matching.engine import (
-    MatchingBook,
-)
-from kalshiflow.venue.matching.messages import (
-    LevelChanged,
-    SelfTrade,
-)
+from kalshiflow.venue.floor.requests import NewOrder
+from kalshiflow.venue.matching.messages import LevelChanged
+from kalshiflow.venue.matching.recorded import RecordedBook
 
 BID, ASK = Side.BID, Side.ASK
-SECOND = 1_000_000_000
-TICKER = "KXA-B-C"
-START_CASH = Cash(1_000 * 1_000_000)
-
-
-@dataclass
-class Scene:
-    """A floor with one market, three accounts and everything that was told."""
-
-    facts: list[Fact] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
-    floor: Floor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.floor = Floor(Identifiers(1), Accounts(), self.facts.append)
-        terms = FeeTerms(FeeType.QUADRATIC_WITH_MAKER_FEES)
-        market = Market(TICKER, "KXA-B", "t", fees=terms, close_time=1_000 * SECOND)
-        self.floor.list_market(market, MatchingBook(TICKER, CENT_GRID))
-        for name in "xyz":
-            account = Account(name, START_CASH, key_id=name)
-            self.accounts.append(self.floor.accounts.open(account))
-
-    def order(self, who: int, side: Side, cents: int, contracts: int, **options: object) -> str:
-        new = NewOrder(
-            TICKER,
-            side,
-            Price(cents * 100),
-            Quantity(contracts * CONTRACT),
-            **options,  # type: ignore[arg-type]
-        )
-        return self.floor.place(self.accounts[who], new, now=SECOND).order.order_id
-
-    def of(self, kind: type) -> list:
-        return [fact for fact in self.facts if isinstance(fact, kind)]
 
 
 def test_a_trade_is_told_to_the_public_and_to_both_accounts() -> None:
@@ -176,10 +132,10 @@ def test_an_order_expires_at_its_time_and_says_so() -> None:
     scene = Scene()
     order_id = scene.order(0, BID, 40, 1, expires_at=5 * SECOND)
 
-    scene.floor.run_timers(4 * SECOND)
+    scene.floor.agenda.run(4 * SECOND)
     assert scene.accounts[0].orders[order_id].status == "resting"
-    assert scene.floor.next_timer() == 5 * SECOND
-    scene.floor.run_timers(6 * SECOND)
+    assert scene.floor.agenda.next_at() == 5 * SECOND
+    scene.floor.agenda.run(6 * SECOND)
 
     record = scene.accounts[0].orders[order_id]
     assert (record.status, record.reason, record.updated_at) == (
@@ -193,139 +149,70 @@ def test_a_market_that_closes_cancels_what_rests_and_takes_nothing_more() -> Non
     scene = Scene()
     order_id = scene.order(0, BID, 40, 1)
 
-    scene.floor.run_timers(1_000 * SECOND)
+    scene.floor.agenda.run(1_001 * SECOND)
 
     assert scene.accounts[0].orders[order_id].reason == "CloseCancel"
     with pytest.raises(MarketInactive):
         scene.order(0, BID, 40, 1)
 
 
-# --- random streams --------------------------------------------------------------------------
+def test_what_all_accounts_have_is_what_was_deposited() -> None:
+    scene = Scene()
+    scene.order(0, ASK, 40, 10)
+    scene.order(1, BID, 41, 7)
+    scene.order(2, ASK, 40, 5)
+    scene.order(1, ASK, 39, 2)
+
+    accounts = scene.floor.accounts
+
+    assert accounts.fees_collected > 0
+    assert accounts.assets() == 3 * START_CASH
+    assert accounts.held("y", TICKER) == 700
 
 
-@dataclass(frozen=True)
-class Placing:
-    who: int
-    side: Side
-    cents: int
-    quantity: int
-    time_in_force: TimeInForce
-    post_only: bool
-    self_trade: SelfTrade
+def test_open_interest_counts_a_pair_once_whoever_the_other_side_is() -> None:
+    scene = Scene()
+    recorded = RecordedBook(TICKER, CENT_GRID)
+    listed = scene.floor.list_market(Market(TICKER, "KXA-B", "t"), recorded)
+    asks = ((Price(4000), Quantity(2_000)),)
+    scene.floor.follow_recording(
+        TICKER, SECOND, lambda: recorded.recorded_snapshot((), asks, SECOND), is_whole=True
+    )
+
+    scene.order(0, BID, 40, 10)  # from the recording
+    assert listed.open_interest == 1_000
+    scene.order(1, ASK, 39, 4)  # rests,
+    scene.order(2, BID, 39, 4)  # and is met by another of ours
+    assert listed.open_interest == 1_400
+    scene.order(1, BID, 40, 4)  # closes against the recording
+    assert listed.open_interest == 1_000
 
 
-@dataclass(frozen=True)
-class Cancelling:
-    who: int
-    which: int
+def test_rounding_goes_with_the_order_and_the_precision_with_its_account() -> None:
+    scene = Scene()
+    maker = scene.accounts[0]
+    maker.precision = Cash(10_000)  # whole cents
+    order_id = scene.order(0, BID, 55, 2)
+
+    for _ in range(2):
+        scene.order(1, ASK, 55, 1)
+
+    # Each trade costs 0.0044, and 0.0056 to the next cent: 0.0112 in all, of which a cent is back.
+    assert [fill.fee for fill in maker.fills] == [10_000, 0]
+    assert (scene.record(order_id).maker_fees, scene.record(order_id).accumulated) == (
+        10_000,
+        1_200,
+    )
+    assert maker.portfolio.cash == START_CASH - 1_110_000
 
 
-placings = st.builds(
-    Placing,
-    who=st.integers(0, 2),
-    side=st.sampled_from(Side),
-    cents=st.integers(45, 55),
-    quantity=st.integers(1, 5_000),
-    time_in_force=st.sampled_from(TimeInForce),
-    post_only=st.booleans(),
-    self_trade=st.sampled_from(SelfTrade),
-)
-cancellings = st.builds(Cancelling, who=st.integers(0, 2), which=st.integers(0, 9))
+@pytest.mark.parametrize("contracts", [3, 8])
+def test_an_orders_owner_is_told_once_what_became_of_it_at_its_arrival(contracts: int) -> None:
+    scene = Scene()
+    scene.order(0, ASK, 50, 5)
+    scene.facts.clear()
 
+    order_id = scene.order(1, BID, 50, contracts, time_in_force=TimeInForce.IOC)
 
-class NaiveBook:
-    """Price-time priority by looking at every order each time."""
-
-    def __init__(self) -> None:
-        self.orders: list[list] = []  # [order id, owner, side, price, remaining], in arrival order
-
-    def best_for(self, side: Side, price: int) -> list | None:
-        """Give the order that an order of this side at this price must meet next."""
-        others = [
-            order
-            for order in self.orders
-            if order[2] != side and (order[3] <= price if side == BID else order[3] >= price)
-        ]
-        sign = 1 if side == BID else -1
-        return min(others, key=lambda order: sign * order[3], default=None)
-
-
-def check_priority(naive: NaiveBook, scene: Scene, placing: Placing, taker: str) -> None:
-    """Walk the told fills of one placing, and see that each met who was first in line."""
-    owner = scene.accounts[placing.who].user_id
-    for fact in scene.of(Filled):
-        if fact.fill.role is not Role.MAKER:
-            continue
-        first = naive.best_for(placing.side, placing.cents * 100)
-        while first is not None and first[1] == owner and placing.self_trade is SelfTrade.MAKER:
-            naive.orders.remove(first)
-            first = naive.best_for(placing.side, placing.cents * 100)
-        assert first is not None
-        assert first[0] == fact.fill.order_id
-        assert first[3] == fact.fill.price
-        first[4] -= fact.fill.quantity
-        if not first[4]:
-            naive.orders.remove(first)
-    record = scene.accounts[placing.who].orders[taker]
-    naive.orders = [order for order in naive.orders if scene.floor.find_order(order[0]) is not None]
-    if record.remaining:
-        naive.orders.append([taker, owner, placing.side, placing.cents * 100, record.remaining])
-
-
-def check_books(scene: Scene, naive: NaiveBook) -> None:
-    book = scene.floor.market(TICKER).matching.book
-    assert book.best_bid is None or book.best_ask is None or book.best_bid < book.best_ask
-    for side in Side:
-        levels: dict[int, int] = {}
-        for _, _, order_side, price, remaining in naive.orders:
-            if order_side == side:
-                levels[price] = levels.get(price, 0) + remaining
-        assert dict(book.levels(side)) == levels
-
-
-def check_money(scene: Scene) -> None:
-    held = [account.portfolio.held(TICKER) for account in scene.accounts]
-    assert sum(held) == 0
-    cash = sum(account.portfolio.cash for account in scene.accounts)
-    pairs = DOLLAR * sum(quantity for quantity in held if quantity > 0)
-    deposits = sum(account.deposited for account in scene.accounts)
-    assert cash + pairs + scene.floor.accounts.fees_collected == deposits
-    for account in scene.accounts:
-        assert account.portfolio.available >= 0
-        resting = {o for o, record in account.orders.items() if record.remaining}
-        assert resting == set(account.portfolio.orders)
-
-
-@settings(max_examples=150, deadline=None)
-@given(script=st.lists(st.one_of(placings, placings, cancellings), max_size=60))
-def test_no_contract_or_cent_is_lost_and_the_first_in_line_is_always_served(
-    script: list[Placing | Cancelling],
-) -> None:
-    scene, naive = Scene(), NaiveBook()
-    for step in script:
-        scene.facts.clear()
-        account = scene.accounts[step.who]
-        if isinstance(step, Cancelling):
-            resting = list(account.portfolio.orders)
-            if resting:
-                gone = resting[step.which % len(resting)]
-                scene.floor.cancel(account, gone, SECOND)
-                naive.orders = [order for order in naive.orders if order[0] != gone]
-        else:
-            new = NewOrder(
-                TICKER,
-                step.side,
-                Price(step.cents * 100),
-                Quantity(step.quantity),
-                step.time_in_force,
-                post_only=step.post_only,
-                self_trade=step.self_trade,
-            )
-            try:
-                record = scene.floor.place(account, new, SECOND)
-            except Refused:
-                assert scene.facts == []
-            else:
-                check_priority(naive, scene, step, record.order.order_id)
-        check_books(scene, naive)
-        check_money(scene)
+    told = [fact.record.order.order_id for fact in scene.of(OrderChanged)]
+    assert told.count(order_id) == 1

@@ -176,3 +176,36 @@ def _recorded(book: RecordedBook, side: Side, price: Price, change: int, at: int
         if any(i <= index if side is BID else i >= index for i in others):
             return []
     return book.recorded_delta(side, price, change, at)
+
+
+def test_only_what_is_recorded_stands_before_our_order() -> None:
+    book = recorded_book()
+    place(book, "first", BID, 48, 7)
+    place(book, "second", BID, 48, 7)
+    place(book, "alone", BID, 49, 7)
+
+    assert [book.ahead(name) for name in ("first", "second", "alone")] == [10, 10, 0]
+    book.recorded_delta(BID, cents(48), -4, at=2)
+    assert book.ahead("first") == 6
+
+
+def test_a_recording_fills_a_reduce_only_order_no_further_than_its_owners_position() -> None:
+    book = recorded_book()
+    book.held = {"me": -3}.__getitem__
+    place(book, "only", BID, 49, 5, reduce_only=True)
+
+    events = book.recorded_delta(ASK, cents(49), 8, at=2)
+
+    assert matches(events) == [("only", None, 49, 3)]
+    assert "only" not in book
+    assert book.book.quantity_at(ASK, cents(49)) == 5
+
+
+def test_our_order_on_new_terms_takes_what_is_recorded() -> None:
+    book = recorded_book()
+    place(book, "mine", BID, 48, 12)
+
+    events = book.replace(Incoming("mine", "me", BID, cents(50), Quantity(12)), at=2)
+
+    assert matches(events) == [(None, "mine", 50, 10)]
+    assert changes(events) == [(BID, 48, -12), (ASK, 50, -10), (BID, 50, 2)]
