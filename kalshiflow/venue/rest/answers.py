@@ -1,19 +1,17 @@
-"""REST answers in Kalshi's shapes: bodies, the three kinds of error, pages and their cursors."""
+"""REST answers in Kalshi's shapes, with its three kinds of error, and its way to read a query."""
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping
 
 import msgspec
 from starlette.responses import Response
 
 from kalshiflow.exchange import payloads
+from kalshiflow.venue.clock import SECOND
 from kalshiflow.venue.floor.refusals import Refused
 
-ItemT = TypeVar("ItemT")
 JSON = "application/json"
 DEFAULT_LIMIT, MOST = 100, 1000
+_FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 class BadParameter(Exception):
@@ -27,6 +25,12 @@ class BadParameter(Exception):
         super().__init__(self.message)
 
 
+class InvalidParameters(Refused):
+    """A parameter that contradicts another one, or names what this exchange does not have."""
+
+    code = "invalid_parameters"
+
+
 class BadBody(Exception):
     """A body that cannot be read: answered by HTTP 400 and the flat shape."""
 
@@ -36,10 +40,14 @@ def body(content: msgspec.Struct, status: int = 200) -> Response:
     return Response(payloads.encode(content), status, media_type=JSON)
 
 
+def error_of(refused: Refused) -> payloads.ErrorDetail:
+    """Write why something was refused."""
+    return payloads.ErrorDetail(refused.code, refused.message, refused.details or None)
+
+
 def refusal(refused: Refused) -> Response:
     """Answer with a business error."""
-    detail = payloads.ErrorDetail(refused.code, refused.message, refused.details or None)
-    return body(payloads.NestedError(detail), refused.status)
+    return body(payloads.NestedError(error_of(refused)), refused.status)
 
 
 def bad_parameter(error: BadParameter) -> Response:
@@ -52,17 +60,26 @@ def bad_body(error: BadBody) -> Response:
     return body(payloads.FlatError("bad_request", "bad request", str(error)), 400)
 
 
-def limit_of(query: Mapping[str, str], operation: str, most: int = MOST) -> int:
-    """Read `limit`; raises `BadParameter` for one beyond the most, or none at all."""
-    text = query.get("limit")
-    if not text:
-        return DEFAULT_LIMIT
+def limit_of(
+    query: Mapping[str, str],
+    operation: str,
+    most: int = MOST,
+    *,
+    usual: int = DEFAULT_LIMIT,
+    words: tuple[str, str] = ("gte", "lte"),
+) -> int:
+    """Read `limit`; raises `BadParameter` for one beyond the most, or below zero.
+
+    `words` are how the endpoint's validator says at least and at most.
+    """
     value = whole(query, "limit", operation)
-    if value is None or value > most:
-        raise BadParameter(operation, "Limit", "lte")
+    if value is None:
+        return usual
+    if value > most:
+        raise BadParameter(operation, "Limit", words[1])
     if value < 0:
-        raise BadParameter(operation, "Limit", "gte")
-    return value or DEFAULT_LIMIT
+        raise BadParameter(operation, "Limit", words[0])
+    return value or usual
 
 
 def whole(query: Mapping[str, str], name: str, operation: str) -> int | None:
@@ -72,30 +89,48 @@ def whole(query: Mapping[str, str], name: str, operation: str) -> int | None:
         return None
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
-        raise BadParameter(operation, name.title().replace("_", ""), "number")
+        raise BadParameter(operation, _field(name), "number")
     return int(text)
 
 
-def page(items: Sequence[ItemT], cursor: str | None, limit: int) -> tuple[Sequence[ItemT], str]:
-    """Cut one page out of a list; give it with the cursor of the next, empty after the last.
-
-    A cursor that is none of ours begins anew, as at Kalshi.
-    """
-    begin = _offset(cursor)
-    end = begin + limit
-    return items[begin:end], _cursor(end) if end < len(items) else ""
+def needed(query: Mapping[str, str], name: str, operation: str) -> int:
+    """Read a whole number that must be there."""
+    value = whole(query, name, operation)
+    if value is None:
+        raise BadParameter(operation, _field(name), "required")
+    return value
 
 
-def _cursor(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"from:{offset}".encode()).decode().rstrip("=")
+def choice(query: Mapping[str, str], name: str, operation: str, words: Collection[str]) -> str:
+    """Read one of some words; empty where the parameter is absent."""
+    word = query.get(name) or ""
+    if word and word not in words:
+        raise BadParameter(operation, _field(name), "oneof")
+    return word
 
 
-def _offset(cursor: str | None) -> int:
-    if not cursor:
-        return 0
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        return 0
-    word, _, digits = text.partition(":")
-    return int(digits) if word == "from" and digits.isdecimal() and len(digits) <= 9 else 0
+def flag(query: Mapping[str, str], name: str, operation: str) -> bool | None:
+    """Read a truth value that may be absent."""
+    text = query.get(name)
+    if not text:
+        return None
+    value = _FLAGS.get(text.lower())
+    if value is None:
+        raise BadParameter(operation, _field(name), "boolean")
+    return value
+
+
+def names(query: Mapping[str, str], name: str) -> frozenset[str]:
+    """Read a comma-separated list; empty where the parameter is absent."""
+    return frozenset(filter(None, query.get(name, "").split(",")))
+
+
+def within(at: int, earliest: int | None, latest: int | None) -> bool:
+    """Say whether a time lies within bounds in Unix seconds."""
+    if earliest is not None and at < earliest * SECOND:
+        return False
+    return latest is None or at < (latest + 1) * SECOND
+
+
+def _field(name: str) -> str:
+    return name.title().replace("_", "")
