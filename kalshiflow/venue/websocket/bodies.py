@@ -4,12 +4,19 @@ import msgspec
 
 from kalshiflow.exchange import translate, translate_own
 from kalshiflow.exchange.records import OwnFill, OwnOrder, OwnPosition, TickerUpdate
-from kalshiflow.market.events import BookDelta, PublicTrade, Side, Stamp, TimeSource
+from kalshiflow.exchange.times import PER_MILLISECOND
+from kalshiflow.market.events import PublicTrade, Side, Stamp, TimeSource
 from kalshiflow.market.orders import OrderState
 from kalshiflow.market.portfolio import FLAT
-from kalshiflow.market.units import Quantity
+from kalshiflow.market.units import Quantity, quantity_to_contracts
 from kalshiflow.venue.floor.accounts import Activity, OrderRecord
-from kalshiflow.venue.floor.facts import Filled, PositionChanged, Traded
+from kalshiflow.venue.floor.facts import (
+    Filled,
+    GroupStep,
+    OrderGroupChanged,
+    PositionChanged,
+    Traded,
+)
 from kalshiflow.venue.floor.listed import ListedMarket
 from kalshiflow.venue.matching.messages import (
     LevelChanged,
@@ -36,16 +43,15 @@ def delta(
     fact: LevelChanged, listed: ListedMarket, *, uses_yes_price: bool, client_order_id: str = ""
 ) -> bytes:
     """Write a change of one level; `client_order_id` is for the connection of its owner only."""
-    event = BookDelta(
+    body = translate.level_body(
         fact.ticker,
         fact.side,
         fact.price,
         Quantity(fact.change),
-        _stamp(fact.at),
-        client_order_id or None,
-    )
-    body = translate.delta_body(
-        event, uses_yes_price=uses_yes_price, market_id=listed.market_id, private=True
+        fact.at,
+        uses_yes_price=uses_yes_price,
+        market_id=listed.market_id,
+        client_order_id=client_order_id or None,
     )
     return _encode(body)
 
@@ -117,7 +123,11 @@ def user_order(record: OrderRecord) -> bytes:
     """Write an order's new state."""
     body = translate_own.user_order_body(own_order(record), record.owner.user_id)
     return _encode(
-        msgspec.structs.replace(body, self_trade_prevention_type=record.self_trade.value)
+        msgspec.structs.replace(
+            body,
+            self_trade_prevention_type=record.self_trade.value,
+            order_group_id=record.group_id or None,
+        )
     )
 
 
@@ -136,13 +146,29 @@ def position(fact: PositionChanged) -> bytes:
     return _encode(translate_own.market_position_body(own, fact.account.user_id))
 
 
+def order_group(fact: OrderGroupChanged) -> bytes:
+    """Write what happened to an order group; its limit only where that is new."""
+    body: dict[str, str | int] = {
+        "event_type": fact.step.value,
+        "order_group_id": fact.group_id,
+        "ts_ms": fact.at // PER_MILLISECOND,
+    }
+    if fact.step in _TELLS_LIMIT:
+        body["contracts_limit_fp"] = quantity_to_contracts(fact.limit)
+    return _encode(body)
+
+
+_TELLS_LIMIT = frozenset({GroupStep.CREATED, GroupStep.LIMIT_UPDATED})
+_STATES = {
+    "resting": OrderState.RESTING,
+    "executed": OrderState.FILLED,
+    "canceled": OrderState.CANCELLED,
+}
+
+
 def _state(record: OrderRecord) -> OrderState:
-    if record.remaining:
-        return OrderState.RESTING
-    if record.filled == record.order.quantity:
-        return OrderState.FILLED
-    expired = record.reason == Removal.EXPIRY.value
-    return OrderState.EXPIRED if expired else OrderState.CANCELLED
+    has_expired = record.status == "canceled" and record.reason == Removal.EXPIRY.value
+    return OrderState.EXPIRED if has_expired else _STATES[record.status]
 
 
 def _stamp(at: int) -> Stamp:

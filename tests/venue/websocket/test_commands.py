@@ -1,90 +1,22 @@
 """The WebSocket protocol without sockets: commands in, frames out."""
 
-import json
-from typing import Any
-
 import pytest
+from scene import A, B, C, Scene, frames
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.listing import CENT_GRID, Market
-from kalshiflow.market.units import Cash, Price, Quantity
-from kalshiflow.venue.floor.accounts import Account, Accounts
-from kalshiflow.venue.floor.facts import Fact
-from kalshiflow.venue.floor.floor import Floor, NewOrder
-from kalshiflow.venue.ids import Identifiers
-from kalshiflow.venue.matching.engine import (
-    MatchingBook,
-)
 from kalshiflow.venue.websocket import commands
-from kalshiflow.venue.websocket.hub import (
-    Hub,
-)
-from kalshiflow.venue.websocket.sessions import (
-    QUEUE_LIMIT,
-    Session,
-)
-
-NOW = 1_795_165_200_123_000_000
-A, B, C = "KXA-1-A", "KXA-1-B", "KXA-1-C"
 
 
-class Scene:
-    """Three markets, two accounts, and as many sessions as a test asks for."""
-
-    def __init__(self) -> None:
-        self.hub: Hub
-        self.floor = Floor(Identifiers(3), Accounts(), self.tell)
-        self.hub = Hub(self.floor.find_market, self.floor.find_order)
-        for ticker in (A, B, C):
-            market = Market(ticker, "KXA-1", ticker)
-            self.floor.list_market(market, MatchingBook(ticker, CENT_GRID))
-        self.mine, self.other = (
-            self.floor.accounts.open(Account(name, Cash(10**9), key_id=name)) for name in "mo"
-        )
-
-    def tell(self, fact: Fact) -> None:
-        self.hub.publish(fact)
-
-    def session(self, account: Account | None = None, limit: int = QUEUE_LIMIT) -> Session:
-        return self.hub.join(account or self.mine, limit)
-
-    def order(
-        self,
-        account: Account,
-        side: Side,
-        cents: int,
-        contracts: int,
-        ticker: str = A,
-        name: str = "",
-    ) -> str:
-        new = NewOrder(
-            ticker, side, Price(cents * 100), Quantity(contracts * 100), client_order_id=name
-        )
-        return self.floor.place(account, new, NOW).order.order_id
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
 
 
-def frames(session: Session) -> list[dict[str, Any]]:
-    return [json.loads(frame) for frame in session.take()]
-
-
-def send(scene: Scene, session: Session, cmd: str, command_id: int = 1, **params: Any) -> list:
-    command: dict[str, Any] = {"id": command_id, "cmd": cmd}
-    if params:
-        command["params"] = params
-    commands.receive(scene.hub, session, json.dumps(command))
-    return frames(session)
-
-
-def subscribe(scene: Scene, session: Session, *channels: str, **params: Any) -> list:
-    return send(scene, session, "subscribe", channels=list(channels), **params)
-
-
-def test_each_channel_has_a_sid_and_the_books_follow_as_snapshots() -> None:
-    scene = Scene()
+def test_each_channel_has_a_sid_and_the_books_follow_as_snapshots(scene: Scene) -> None:
     scene.order(scene.other, Side.BID, 40, 3)
 
-    answer = subscribe(
-        scene, scene.session(), "orderbook_delta", "trade", "fill", market_tickers=[A, B]
+    answer = scene.subscribe(
+        scene.session(), "orderbook_delta", "trade", "fill", market_tickers=[A, B]
     )
 
     assert answer[:3] == [
@@ -107,11 +39,10 @@ def test_each_channel_has_a_sid_and_the_books_follow_as_snapshots() -> None:
     assert set(answer[4]["msg"]) == {"market_ticker", "market_id"}  # both sides are empty
 
 
-def test_no_levels_are_at_their_own_price_or_at_the_yes_price_as_asked() -> None:
-    scene = Scene()
+def test_no_levels_are_at_their_own_price_or_at_the_yes_price_as_asked(scene: Scene) -> None:
     plain, yes = scene.session(), scene.session()
-    subscribe(scene, plain, "orderbook_delta", market_ticker=A)
-    subscribe(scene, yes, "orderbook_delta", market_ticker=A, use_yes_price=True)
+    scene.subscribe(plain, "orderbook_delta", market_ticker=A)
+    scene.subscribe(yes, "orderbook_delta", market_ticker=A, use_yes_price=True)
 
     scene.order(scene.other, Side.ASK, 52, 3)
 
@@ -129,15 +60,12 @@ def test_no_levels_are_at_their_own_price_or_at_the_yes_price_as_asked() -> None
     assert [frame["seq"] for frame in told] == [2, 2]
 
 
-def test_subscribing_again_merges_into_the_sid_and_is_answered_by_ok() -> None:
-    scene = Scene()
+def test_subscribing_again_merges_into_the_sid_and_is_answered_by_ok(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", market_tickers=[B])
+    scene.subscribe(session, "orderbook_delta", market_tickers=[B])
 
-    again = send(
-        scene, session, "subscribe", 7, channels=["orderbook_delta"], market_tickers=[A, B]
-    )
-    same = send(scene, session, "subscribe", 8, channels=["orderbook_delta"], market_ticker=A)
+    again = scene.send(session, "subscribe", 7, channels=["orderbook_delta"], market_tickers=[A, B])
+    same = scene.send(session, "subscribe", 8, channels=["orderbook_delta"], market_ticker=A)
 
     assert again[0] == {
         "type": "ok",
@@ -152,13 +80,11 @@ def test_subscribing_again_merges_into_the_sid_and_is_answered_by_ok() -> None:
     assert [(f["type"], f["seq"]) for f in same] == [("ok", 4)]  # no action, no snapshot
 
 
-def test_markets_are_added_and_deleted_under_the_same_sid() -> None:
-    scene = Scene()
+def test_markets_are_added_and_deleted_under_the_same_sid(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", market_ticker=A)
+    scene.subscribe(session, "orderbook_delta", market_ticker=A)
 
-    added = send(
-        scene,
+    added = scene.send(
         session,
         "update_subscription",
         2,
@@ -166,8 +92,7 @@ def test_markets_are_added_and_deleted_under_the_same_sid() -> None:
         market_tickers=[C],
         action="add_markets",
     )
-    deleted = send(
-        scene,
+    deleted = scene.send(
         session,
         "update_subscription",
         3,
@@ -184,13 +109,11 @@ def test_markets_are_added_and_deleted_under_the_same_sid() -> None:
     assert [(f["seq"], f["msg"]["market_ticker"]) for f in frames(session)] == [(5, C)]
 
 
-def test_get_snapshot_carries_the_command_and_changes_no_subscription() -> None:
-    scene = Scene()
+def test_get_snapshot_carries_the_command_and_changes_no_subscription(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", market_ticker=A)
+    scene.subscribe(session, "orderbook_delta", market_ticker=A)
 
-    answer = send(
-        scene,
+    answer = scene.send(
         session,
         "update_subscription",
         9,
@@ -200,23 +123,23 @@ def test_get_snapshot_carries_the_command_and_changes_no_subscription() -> None:
     )
 
     assert [(f["type"], f["id"], f["seq"]) for f in answer] == [("orderbook_snapshot", 9, 2)]
-    assert send(scene, session, "list_subscriptions", 10) == [
+    assert scene.send(session, "list_subscriptions", 10) == [
         {"type": "ok", "id": 10, "msg": [{"channel": "orderbook_delta", "sid": 1}]}
     ]
 
 
-def test_unsubscribing_takes_a_number_and_ends_the_frames() -> None:
-    scene = Scene()
+def test_unsubscribing_takes_a_number_and_ends_the_frames(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", "ticker", market_ticker=A)
+    scene.subscribe(session, "orderbook_delta", "ticker", market_ticker=A)
 
-    answer = send(scene, session, "unsubscribe", 4, sids=[1, 2])
+    answer = scene.send(session, "unsubscribe", 4, sids=[1, 2])
     scene.order(scene.other, Side.BID, 40, 1)
-    again = subscribe(scene, session, "orderbook_delta", market_ticker=A)
+    again = scene.subscribe(session, "orderbook_delta", market_ticker=A)
 
     assert answer == [
         {"type": "unsubscribed", "id": 4, "sid": 1, "seq": 2},
-        {"type": "unsubscribed", "id": 4, "sid": 2},  # the ticker channel has no numbers
+        # The ticker's frames have no numbers; the frame that ends it has one, as everywhere.
+        {"type": "unsubscribed", "id": 4, "sid": 2, "seq": 1},
     ]
     assert again[0]["msg"] == {"channel": "orderbook_delta", "sid": 3}
     assert again[1]["seq"] == 1
@@ -260,11 +183,10 @@ def test_unsubscribing_takes_a_number_and_ends_the_frames() -> None:
     ],
 )
 def test_a_wrong_command_is_answered_by_its_error_and_nothing_else_happens(
-    text: str, code: int
+    scene: Scene, text: str, code: int
 ) -> None:
-    scene = Scene()
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", "trade", market_ticker=A)
+    scene.subscribe(session, "orderbook_delta", "trade", market_ticker=A)
 
     commands.receive(scene.hub, session, text)
 
@@ -272,15 +194,19 @@ def test_a_wrong_command_is_answered_by_its_error_and_nothing_else_happens(
     assert answer["type"] == "error"
     assert answer["msg"]["code"] == code
     assert answer["msg"]["msg"]
-    assert [s.seq for s in session.by_sid.values()] == [1, 0]
+    # An error about a subscription takes its next number, and is all that happened.
+    assert [s.seq for s in session.by_sid.values()] == (
+        [1, 0] if answer.get("sid") is None else [1 + (answer["sid"] == 1), answer["sid"] == 2]
+    )
+    assert answer.get("seq") == {None: None, 1: 2, 2: 1}[answer.get("sid")]
+    assert [len(s.tickers or ()) for s in session.by_sid.values()] == [1, 1]
 
 
-def test_private_frames_reach_their_owner_only() -> None:
-    scene = Scene()
+def test_private_frames_reach_their_owner_only(scene: Scene) -> None:
     mine, other = scene.session(scene.mine), scene.session(scene.other)
     for session in (mine, other):
-        subscribe(scene, session, "fill", "user_orders", "market_positions")
-        subscribe(scene, session, "orderbook_delta", "trade", market_ticker=A)
+        scene.subscribe(session, "fill", "user_orders", "market_positions")
+        scene.subscribe(session, "orderbook_delta", "trade", market_ticker=A)
 
     scene.order(scene.other, Side.ASK, 50, 2)
     frames(mine)
@@ -304,10 +230,9 @@ def test_private_frames_reach_their_owner_only() -> None:
     assert "client_order_id" not in heard["orderbook_delta"]
 
 
-def test_a_channel_without_markets_covers_all_of_them() -> None:
-    scene = Scene()
+def test_a_channel_without_markets_covers_all_of_them(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "ticker")
+    scene.subscribe(session, "ticker")
 
     scene.order(scene.other, Side.BID, 40, 1, A)
     scene.order(scene.other, Side.BID, 41, 1, B)
@@ -320,23 +245,19 @@ def test_a_channel_without_markets_covers_all_of_them() -> None:
     assert all("seq" not in frame for frame in told)
 
 
-def test_a_ticker_can_be_asked_for_at_once() -> None:
-    scene = Scene()
+def test_a_ticker_can_be_asked_for_at_once(scene: Scene) -> None:
     scene.order(scene.other, Side.BID, 40, 1, A)
 
-    answer = subscribe(
-        scene, scene.session(), "ticker", market_ticker=A, send_initial_snapshot=True
-    )
+    answer = scene.subscribe(scene.session(), "ticker", market_ticker=A, send_initial_snapshot=True)
 
     assert [frame["type"] for frame in answer] == ["subscribed", "ticker"]
     assert answer[1]["msg"]["yes_bid_size_fp"] == "1.00"
 
 
-def test_a_full_queue_ends_the_subscription_with_error_25() -> None:
-    scene = Scene()
+def test_a_full_queue_ends_the_subscription_with_error_25(scene: Scene) -> None:
     slow, quick = scene.session(limit=4), scene.session()
     for session in (slow, quick):
-        subscribe(scene, session, "orderbook_delta", market_ticker=A)
+        scene.subscribe(session, "orderbook_delta", market_ticker=A)
 
     for cents in range(1, 10):
         scene.order(scene.other, Side.BID, cents, 1)
@@ -346,13 +267,12 @@ def test_a_full_queue_ends_the_subscription_with_error_25() -> None:
     assert told[-1]["sid"] == 1
     assert told[-1]["msg"] == {"code": 25, "msg": "Subscription buffer overflow"}
     assert len(frames(quick)) == 9
-    assert send(scene, slow, "list_subscriptions")[0]["msg"] == []
+    assert scene.send(slow, "list_subscriptions")[0]["msg"] == []
 
 
-def test_a_session_that_leaves_is_told_nothing_more() -> None:
-    scene = Scene()
+def test_a_session_that_leaves_is_told_nothing_more(scene: Scene) -> None:
     session = scene.session()
-    subscribe(scene, session, "orderbook_delta", "trade", market_ticker=A)
+    scene.subscribe(session, "orderbook_delta", "trade", market_ticker=A)
     assert scene.hub.has_book_subscriber(A)
 
     scene.hub.leave(session)

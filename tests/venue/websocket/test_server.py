@@ -1,14 +1,12 @@
-"""The venue over real sockets: handshakes, live frames, slow readers, captures at top speed."""
+"""The venue over real sockets: handshakes, live frames, captures at top speed."""
 
 import asyncio
 import json
 import math
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -19,23 +17,21 @@ from kalshiflow.exchange.environments import WS_PATH
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import BookDelta, BookSnapshot, Side
-from kalshiflow.venue.app import Serving, VenueConfig, serve
+from kalshiflow.venue.app import Serving, serve
+from kalshiflow.venue.config import VenueConfig
 from kalshiflow.venue.replay.capture import load_capture
 
 pytestmark = pytest.mark.integration
 
+START = 1_795_165_200_000_000_000
+
 
 @pytest.fixture
-async def live(key_dir: Path, client_of: Any) -> AsyncIterator[Any]:
+async def live(key_dir: Path, client_of: Any, serve_venue: Any) -> AsyncIterator[Any]:
     """Give a client of a venue of three markets at forty times the speed of life."""
     config = VenueConfig(markets=3, speed=40.0, key_dir=key_dir, heartbeat_seconds=0.05)
-    async with serve(config) as serving:
+    async with serve_venue(config) as serving:
         yield client_of(serving)
-
-
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or 0
 
 
 def tickers(serving: Serving) -> list[str]:
@@ -164,37 +160,33 @@ async def test_the_exchange_pings_with_its_own_body(live: Any) -> None:
     assert bodies[0] == b"heartbeat"
 
 
-async def test_a_reader_that_does_not_read_loses_its_subscription_not_the_others(
-    key_dir: Path, client_of: Any
+async def test_two_venues_with_one_seed_and_no_orders_send_the_same_bytes(
+    key_dir: Path, serve_venue: Any, client_of: Any
 ) -> None:
-    config = VenueConfig(markets=4, speed=5_000.0, key_dir=key_dir, queue_limit=3_000)
-    async with serve(config) as serving:
+    config = VenueConfig(markets=3, seed=11, start=START, hold=True, speed=2_000.0, key_dir=key_dir)
+
+    first, second = [
+        await _everything_told(serve_venue, client_of, config, frames=600) for _ in range(2)
+    ]
+
+    assert first == second
+    assert len({json.loads(frame)["type"] for frame in first}) > 2
+
+
+async def _everything_told(
+    serve_venue: Any, client_of: Any, config: VenueConfig, frames: int
+) -> list[bytes]:
+    """Give the first frames of all public channels, from the beginning of market time."""
+    async with serve_venue(config) as serving:
         client = client_of(serving)
-        narrow = socket.create_connection(_address(serving.ws))
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        headers = client.credentials.headers("GET", WS_PATH, time.time_ns() // 1_000_000)
-        async with (
-            connect(
-                serving.ws,
-                additional_headers=headers,
-                sock=narrow,
-                max_queue=1,
-                compression=None,
-                close_timeout=0.1,
-            ) as slow,
-            client.wire() as quick,
-        ):
-            params = {"channels": ["orderbook_delta"], "market_tickers": tickers(serving)}
-            await slow.send(json.dumps({"id": 1, "cmd": "subscribe", "params": params}))
-            await quick.ask("subscribe", channels=["trade"])
-            (lost, *_) = serving.venue.hub.sessions()
-            async with asyncio.timeout(15):
-                await slow.recv()
-                while lost.by_sid:
-                    await asyncio.sleep(0.02)
-            assert (await quick.until(lambda frame: frame["type"] == "trade"))["sid"] == 1
-            serving.venue.clock.speed = 1e-9  # nothing more to come
-    assert json.loads(lost.outbox[-1])["msg"]["code"] == 25
+        async with client.wire() as wire, asyncio.timeout(20):
+            await wire.send("subscribe", channels=["trade", "ticker", "market_lifecycle_v2"])
+            await wire.send(
+                "subscribe", channels=["orderbook_delta"], market_tickers=tickers(serving)
+            )
+            told = [await wire.connection.recv(decode=False) for _ in range(4)]
+            await client.admin("POST", "/venue/start")
+            return told + [await wire.connection.recv(decode=False) for _ in range(frames)]
 
 
 async def test_a_callers_error_leaves_the_venue_as_it_is_and_frees_its_ports(
