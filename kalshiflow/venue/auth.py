@@ -9,9 +9,8 @@ from kalshiflow.exchange.credentials import (
     verify,
 )
 from kalshiflow.exchange.payloads import ErrorDetail, NestedError
+from kalshiflow.venue.config import WINDOW_MS
 from kalshiflow.venue.floor.accounts import Account, Accounts
-
-WINDOW_MS = 15_000
 
 
 class Unauthenticated(Exception):

@@ -1,11 +1,11 @@
-"""The key that clients of the venue sign with: kept in a folder, made on the first start."""
+"""The keys that clients of the venue sign with: kept in a folder, made where they are missing."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from kalshiflow.exchange.credentials import Credentials, PublicKey, generate_key
+from kalshiflow.exchange.credentials import Credentials, KeyKind, PublicKey, generate_key
 
 NAME = "trader"
 
@@ -23,14 +23,17 @@ class ClientKey:
     public_key: PublicKey
 
 
-def client_key(folder: Path) -> ClientKey:
-    """Read `trader.pem` and `trader.key_id`, or make both (mode 0600) where neither is there."""
-    pem_path, id_path = folder / f"{NAME}.pem", folder / f"{NAME}.key_id"
+def client_key(folder: Path, name: str = NAME, kind: KeyKind = "rsa") -> ClientKey:
+    """Read `NAME.pem` and `NAME.key_id`, or make both (mode 0600) where neither is there."""
+    pem_path, id_path = folder / f"{name}.pem", folder / f"{name}.key_id"
     if not pem_path.exists() and not id_path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        pem, _ = generate_key()
-        _write_private(pem_path, pem)
-        _write_private(id_path, f"{uuid4()}\n")
+        pem, _ = generate_key(kind)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_private(pem_path, pem)
+            _write_private(id_path, f"{uuid4()}\n")
+        except OSError as problem:
+            raise KeyFileError(f"no key can be made in {folder}: {problem.strerror}") from None
     try:
         key_id = id_path.read_text("ascii").strip()
         credentials = Credentials.from_pem(key_id, pem_path.read_text("ascii"))

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from kalshiflow.exchange.environments import is_loopback
 from kalshiflow.exchange.times import iso_time
 from kalshiflow.market.portfolio import Position
 from kalshiflow.venue.core import Venue
@@ -89,16 +90,16 @@ class _Admin:
         self._frames_sent = frames_sent
 
     async def status(self, request: Request) -> Response:
-        _only_from_here(request)
+        only_from_here(request)
         return answers.body(self._status())
 
     async def start(self, request: Request) -> Response:
-        _only_from_here(request)
+        only_from_here(request)
         self._venue.clock.begin()
         return answers.body(self._status())
 
     async def account(self, request: Request) -> Response:
-        _only_from_here(request)
+        only_from_here(request)
         account = self._venue.floor.accounts.by_key(request.path_params["key_id"])
         if account is None:
             raise NoSuchThing
@@ -120,9 +121,12 @@ class _Admin:
         )
 
 
-def _only_from_here(request: Request) -> None:
-    client = request.client
+def only_from_here(request: Request) -> None:
+    """Raise `NoSuchThing` for a caller from another machine, or a page from elsewhere."""
+    client, origin = request.client, request.headers.get("origin")
     if client is None or not ipaddress.ip_address(client.host).is_loopback:
+        raise NoSuchThing
+    if origin is not None and not is_loopback(origin):  # a browser that a website has sent
         raise NoSuchThing
 
 

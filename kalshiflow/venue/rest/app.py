@@ -6,19 +6,28 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, Router
+from starlette.types import Receive, Scope, Send
 
 from kalshiflow.exchange.environments import REST_PATH
 from kalshiflow.exchange.payloads import ErrorDetail, NestedError
 from kalshiflow.venue.auth import Gate, Unauthenticated
 from kalshiflow.venue.core import Venue
-from kalshiflow.venue.floor.accounts import Account
 from kalshiflow.venue.floor.refusals import Refused
-from kalshiflow.venue.rest import admin, answers, orders, portfolio, public
+from kalshiflow.venue.limits import TOO_MANY, Limits, TooManyRequests
+from kalshiflow.venue.rest import admin, admin_markets, answers, own, public
+from kalshiflow.venue.rest.callers import Callers, charged
 
 _WORDS = {404: "not_found", 405: "method_not_allowed"}
+
+
+class _NoAnswer(Response):
+    """For a client that left before it had said all: nothing goes out, and nothing went wrong."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""
 
 
 def rest_app(
@@ -28,15 +37,20 @@ def rest_app(
     hosts: Sequence[str],
     frames_sent: Callable[[], int],
     flush: Callable[[], None],
+    limits: Limits | None = None,
+    strict_v1: bool = False,
+    compat: bool = False,
+    admin_routes: Sequence[BaseRoute] = (),
+    middleware: Sequence[Middleware] = (),
 ) -> Starlette:
     """Build the application.
 
     `hosts` are the names under which it may be called; `flush` sends the frames that a request
-    has made.
+    has made. `limits` are those of the accounts' tiers; `strict_v1` answers 410 to the old order
+    endpoints, and `compat` tells markets in the former API's words. `admin_routes` are further
+    ones of the venue's own; `middleware` stands before all.
     """
-
-    def signed(request: Request) -> Account:
-        return gate.account_of(request.headers, request.method, request.url.path)
+    callers = Callers(gate, limits or Limits())
 
     async def dispatch(request: Request, error: Exception) -> Response:
         del request
@@ -46,21 +60,32 @@ def rest_app(
         routes=[
             Mount(
                 REST_PATH,
+                Router(
+                    [
+                        *charged(public.routes(venue, compat=compat), callers),
+                        *own.routes(venue, callers, flush, strict_v1=strict_v1),
+                    ],
+                    redirect_slashes=False,  # a path of nobody's is a 404
+                ),
+            ),
+            Mount(
+                "/venue",
                 routes=[
-                    *public.routes(venue),
-                    *orders.routes(venue, signed, flush),
-                    *portfolio.routes(venue, signed),
+                    *admin.routes(venue, frames_sent),
+                    *admin_markets.routes(venue, flush),
+                    *admin_routes,
                 ],
             ),
-            Mount("/venue", routes=admin.routes(venue, frames_sent)),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=[*middleware, Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
         exception_handlers={
             Refused: dispatch,
             Unauthenticated: dispatch,
+            TooManyRequests: dispatch,
             answers.BadParameter: dispatch,
             answers.BadBody: dispatch,
             HTTPException: dispatch,
+            ClientDisconnect: dispatch,
         },
     )
 
@@ -71,10 +96,14 @@ def _answer(error: Exception) -> Response:
             return answers.refusal(error)
         case Unauthenticated():
             return answers.body(error.body, error.status)
+        case TooManyRequests():
+            return answers.body(TOO_MANY, 429)
         case answers.BadParameter():
             return answers.bad_parameter(error)
         case answers.BadBody():
             return answers.bad_body(error)
+        case ClientDisconnect():
+            return _NoAnswer()
         case HTTPException(status_code=status):
             code = _WORDS.get(status, "bad_request")
             return answers.body(NestedError(ErrorDetail(code, code.replace("_", " "))), status)
