@@ -2,6 +2,7 @@
 
 import pytest
 
+from kalshiflow.agent.features import FEATURES
 from kalshiflow.learning.baselines import hold, lag_rule
 from kalshiflow.learning.evaluate import evaluate, paired
 from kalshiflow.learning.world import WorldConfig
@@ -43,3 +44,29 @@ def test_trading_on_leaning_touches_alone_loses_where_there_is_no_lag(segments_o
     assert blind.fills > 100
     assert interval.high is not None
     assert interval.high < 0
+
+
+def test_fading_a_jump_does_not_pay_where_there_is_no_lag(segments_of):
+    """Makers overreact to jumps, by less than it costs to take twice."""
+    segments = segments_of(record(markets=16, seconds=300.0, seed=23, lag=0.0))
+    for seconds in (30.0, 90.0):
+        faded = evaluate("fade", fade(seconds), segments, CONFIG)
+        interval = faded.interval()
+        assert faded.fills > 50
+        assert interval.mean < 0.5
+        assert not interval.is_above_zero
+
+
+def fade(seconds):
+    """Take against a move of six cents and more within five seconds, and close after a while."""
+    at = {feature.name: position for position, feature in enumerate(FEATURES)}
+
+    def choose(world, mask):
+        seen = world.observation()
+        if seen[at["held_side"]]:
+            is_early = seen[at["holding_time"]] < seconds / (seconds + 30.0)
+            return 0 if is_early else 2 if mask[2] else 4 if mask[4] else 0
+        moved = seen[at["mid_change_5s"]]
+        return 3 if moved > 0.75 and mask[3] else 1 if moved < -0.75 and mask[1] else 0
+
+    return choose

@@ -1,6 +1,7 @@
 """The synthetic exchange: the same for the same seed, sane to look at, and wrong in one way only."""
 
 from collections import Counter
+from itertools import groupby
 from statistics import median
 
 import pytest
@@ -9,8 +10,9 @@ from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.book import Book
 from kalshiflow.market.events import BookDelta, BookSnapshot, PublicTrade, Side, TimeSource
 from kalshiflow.market.units import DOLLAR, Price
-from kalshiflow.venue.app import VenueConfig, build_venue
+from kalshiflow.venue.app import build_venue
 from kalshiflow.venue.clock import SECOND
+from kalshiflow.venue.config import VenueConfig
 from kalshiflow.venue.core import Venue
 from kalshiflow.venue.keys import ClientKey, client_key
 from kalshiflow.venue.traders.synthetic import RECORD_START, Recording, record
@@ -89,19 +91,24 @@ def test_after_a_jump_the_old_quotes_stand_for_the_lag_and_with_no_lag_not_at_al
 
 
 def longest_narrow_touch(recording: Recording) -> float:
-    """Give the longest time in seconds for which the touches of a market were one step apart."""
+    """Give the longest time in seconds for which the touches of a market were one step apart.
+
+    What happens at one moment is looked at when all of it has happened.
+    """
     books = {market.ticker: Book(market.ticker, market.grid) for market in recording.markets}
     since: dict[str, int] = {}
     longest = 0
-    for event in recording.events:
-        if not isinstance(event, BookSnapshot | BookDelta):
-            continue
-        book, at = books[event.ticker], event.stamp.market_time
-        book.apply(event)
+    for (ticker, at), changes in groupby(
+        (e for e in recording.events if isinstance(e, BookSnapshot | BookDelta)),
+        key=lambda event: (event.ticker, event.stamp.market_time),
+    ):
+        book = books[ticker]
+        for change in changes:
+            book.apply(change)
         if book.best_ask_index - book.best_bid_index == 1:
-            longest = max(longest, at - since.setdefault(event.ticker, at))
+            longest = max(longest, at - since.setdefault(ticker, at))
         else:
-            since.pop(event.ticker, None)
+            since.pop(ticker, None)
     return longest / SECOND
 
 
@@ -187,7 +194,7 @@ def test_a_held_venue_stands_still_until_it_is_started(key: ClientKey) -> None:
 
 def test_what_is_due_happens_before_a_clients_order(key: ClientKey) -> None:
     from kalshiflow.market.units import Quantity
-    from kalshiflow.venue.floor.floor import NewOrder
+    from kalshiflow.venue.floor.requests import NewOrder
 
     ticks = Ticks()
     venue = build_venue(VenueConfig(markets=1, start=RECORD_START), key, ticks)
