@@ -1,6 +1,6 @@
-"""A recorded capture as a source of market events: loaded once, replayed at its own times."""
+"""A recording as a value: its markets, and what happened to them, in order and in market time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,13 @@ from kalshiflow.exchange.capture import CaptureError, read_capture, uses_yes_pri
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.book import BookCorrupt
 from kalshiflow.market.books import Books
-from kalshiflow.market.events import BookDelta, BookSnapshot, MarketEvent, PublicTrade
+from kalshiflow.market.events import (
+    BookDelta,
+    BookSnapshot,
+    MarketEvent,
+    MarketStatusChanged,
+    TimeSource,
+)
 from kalshiflow.market.listing import (
     CENT_GRID,
     Event,
@@ -18,13 +24,8 @@ from kalshiflow.market.listing import (
     Series,
 )
 from kalshiflow.market.units import DOLLAR, Price
-from kalshiflow.simulator.overlay import FillModel
-from kalshiflow.venue.floor.facts import Traded
-from kalshiflow.venue.floor.floor import Floor
-from kalshiflow.venue.matching.messages import (
-    EngineEvent,
-)
-from kalshiflow.venue.matching.recorded import RecordedBook, fills_only
+from kalshiflow.store.frames import bad_frame_gap, missing_gap
+from kalshiflow.store.replay import Gap, Replay
 
 # A market whose description was not recorded is open until well after its last frame.
 OPEN_AFTER = 30 * 24 * 3600 * 1_000_000_000
@@ -37,17 +38,25 @@ GRIDS = (
 
 @dataclass(frozen=True, slots=True)
 class TimedEvent:
-    """A recorded event with the time at which it is due, which never runs backwards."""
+    """A recorded event with the market time at which it is due, which never runs backwards."""
 
     at: int
-    event: BookSnapshot | BookDelta | PublicTrade
+    event: MarketEvent
+
+    @property
+    def frame_no(self) -> int:
+        """Give the event's frame, counted from 1 over all frames of the recording, whatever their
+        kind; 0 for a book carried over from the recording before.
+        """
+        return self.event.stamp.frame_no
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What a capture holds: its markets, and its events in order.
+    """What a recording holds: its markets, and its events in order.
 
-    `skipped` counts the events that could not be true (a level below zero, a crossed book).
+    `skipped` counts the events that could not be true: a level below zero, a crossed book, and
+    changes of a book that was not known, before its first snapshot or after a gap.
     """
 
     series: tuple[Series, ...]
@@ -73,112 +82,90 @@ class Capture:
 
 def load_capture(path: Path) -> Capture:
     """Read a capture of any recorded form; raises `CaptureError` where it has no book events."""
-    events = _timed(_events(path))
-    if not events:
-        raise CaptureError(f"{path} holds no order book frames")
-    grids = _grids(timed.event for timed in events)
-    kept = _possible(events, grids)
-    if not kept:
-        raise CaptureError(f"{path} holds no order book frames that could be true")
-    markets = tuple(
-        _market(ticker, grid, kept[0].at, kept[-1].at + OPEN_AFTER)
-        for ticker, grid in grids.items()
-    )
-    series = tuple(
-        Series(ticker, ticker, "Recorded")
-        for ticker in dict.fromkeys(market.series_ticker for market in markets)
-    )
-    listed = tuple(
-        Event(market.event_ticker, market.series_ticker, market.event_ticker)
-        for market in {market.event_ticker: market for market in markets}.values()
-    )
-    return Capture(series, listed, markets, kept, len(events) - len(kept))
+    gaps: list[Gap] = []
+    events = list(_events(path, gaps))
+    return capture_of(str(path), events, gaps, _grids(events), {})
 
 
-class CaptureSource:
-    """Feeds a capture's events to the floor, one at a step. What lies before `begin_at` is
-    applied to the books at once, silently.
+def capture_of(
+    name: str,
+    events: Sequence[MarketEvent],
+    gaps: Sequence[Gap],
+    grids: Mapping[str, PriceGrid],
+    described: Mapping[str, Market],
+) -> Capture:
+    """Make a capture of recorded events in frame order.
+
+    `grids` are the price grids at the beginning; the markets that it names are the capture's, each
+    as it was `described` or, where it was not, by what its ticker tells. Raises `CaptureError`
+    where no book is left that could be true.
     """
-
-    def __init__(
-        self,
-        floor: Floor,
-        capture: Capture,
-        begin_at: int,
-        model: FillModel = FillModel.PESSIMISTIC,
-    ) -> None:
-        self._floor = floor
-        self._events = capture.events
-        self._books = {
-            market.ticker: RecordedBook(market.ticker, market.grid, model)
-            for market in capture.markets
-        }
-        for market in capture.markets:
-            floor.list_market(market, self._books[market.ticker])
-        self._next = 0
-        while self._next < len(self._events) and self._events[self._next].at < begin_at:
-            self._apply(self._events[self._next])
-            self._next += 1
-
-    def next_at(self) -> int | None:
-        """Give the time of the next event; `None` after the last."""
-        return self._events[self._next].at if self._next < len(self._events) else None
-
-    def step(self) -> None:
-        """Let the next event happen."""
-        timed = self._events[self._next]
-        self._next += 1
-        if isinstance(timed.event, PublicTrade):
-            trade = timed.event
-            self._floor.tell_trade(
-                Traded(
-                    trade.ticker,
-                    trade.trade_id,
-                    trade.price,
-                    trade.quantity,
-                    trade.taker_side,
-                    timed.at,
-                )
-            )
-            return
-        is_whole = isinstance(timed.event, BookSnapshot)
-        self._floor.follow_recording(
-            timed.event.ticker, timed.at, lambda: self._apply(timed), is_whole=is_whole
-        )
-
-    def _apply(self, timed: TimedEvent) -> list[EngineEvent]:
-        event = timed.event
-        if isinstance(event, PublicTrade):
-            return []
-        book = self._books[event.ticker]
-        if isinstance(event, BookDelta):
-            return book.recorded_delta(event.side, event.price, event.change, timed.at)
-        return fills_only(book.recorded_snapshot(event.bids, event.asks, timed.at))
+    wanted = [event for event in events if event.ticker in grids]
+    if not any(isinstance(event, BookSnapshot | BookDelta) for event in wanted):
+        raise CaptureError(f"{name} holds no order book frames")
+    possible = tuple(_possible(wanted, gaps, grids))
+    if not any(isinstance(event, BookSnapshot) for event in possible):
+        raise CaptureError(f"{name} holds no order book frames that could be true")
+    kept = tuple(_timed(possible))
+    seen = dict.fromkeys(
+        event.ticker for event in possible if not isinstance(event, MarketStatusChanged)
+    )
+    markets = tuple(
+        described.get(ticker) or _market(ticker, grids[ticker], kept[0].at, kept[-1].at)
+        for ticker in grids
+        if ticker in seen
+    )
+    return Capture(
+        _series(markets),
+        tuple(
+            Event(market.event_ticker, market.series_ticker, market.event_ticker)
+            for market in {market.event_ticker: market for market in markets}.values()
+        ),
+        markets,
+        tuple(timed for timed in kept if timed.event.ticker in seen),
+        len(wanted) - len(possible),
+    )
 
 
-def _events(path: Path) -> Iterable[MarketEvent]:
+def _events(path: Path, gaps: list[Gap]) -> Iterator[MarketEvent]:
     feed = Feed(uses_yes_price=uses_yes_price(path))
+    seen: set[str] = set()
     for frame in read_capture(path):
-        event = feed.receive(frame.raw, frame.received_at).event
-        if event is not None:
-            yield event
+        received = feed.receive(frame.raw, frame.received_at)
+        missing = missing_gap(received)
+        if missing is not None:
+            gaps.append(missing)
+        if received.error is not None:
+            gaps.append(bad_frame_gap(received, frame.raw, received.error, tuple(seen)))
+        if received.event is not None:
+            seen.add(received.event.ticker)
+            yield received.event
 
 
-def _timed(events: Iterable[MarketEvent]) -> list[TimedEvent]:
-    timed: list[TimedEvent] = []
+def _timed(events: Iterable[MarketEvent]) -> Iterator[TimedEvent]:
+    """Give each event its market time; those before the first known one take that."""
     reached = 0
+    early: list[MarketEvent] = []
     for event in events:
-        if isinstance(event, BookSnapshot | BookDelta | PublicTrade):
-            own = event.stamp.exchange_ts
-            reached = max(reached, event.stamp.received_at if own is None else own)
-            timed.append(TimedEvent(reached, event))
-    return timed
+        if event.stamp.time_source is TimeSource.RECEIVE:
+            early.append(event)
+            continue
+        reached = max(reached, event.stamp.market_time)
+        for earlier in early:
+            yield TimedEvent(reached, earlier)
+        early.clear()
+        yield TimedEvent(reached, event)
+    for event in early:  # no frame ever told a time
+        reached = max(reached, event.stamp.received_at)
+        yield TimedEvent(reached, event)
 
 
 def _grids(events: Iterable[MarketEvent]) -> dict[str, PriceGrid]:
-    """Give each market the coarsest grid that all its prices are on."""
+    """Give each market with a book or trades the coarsest grid that all its prices are on."""
     prices: dict[str, set[Price]] = {}
     for event in events:
+        if isinstance(event, MarketStatusChanged):
+            continue
         seen = prices.setdefault(event.ticker, set())
         if isinstance(event, BookSnapshot):
             seen.update(price for price, _ in (*event.bids, *event.asks))
@@ -194,24 +181,32 @@ def _coarsest(prices: set[Price]) -> PriceGrid:
     return GRIDS[-1]
 
 
-def _possible(events: Sequence[TimedEvent], grids: dict[str, PriceGrid]) -> tuple[TimedEvent, ...]:
-    books = Books(grids)
-    return tuple(timed for timed in events if _is_possible(books, timed.event))
-
-
-def _is_possible(books: Books, event: MarketEvent) -> bool:
-    if not isinstance(event, BookSnapshot | BookDelta):
-        return True
-    if isinstance(event, BookDelta) and books.is_stale(event.ticker):
-        return False
-    try:
-        books.apply(event)
-    except BookCorrupt:
-        return False
-    return True
+def _possible(
+    events: Iterable[MarketEvent], gaps: Iterable[Gap], grids: Mapping[str, PriceGrid]
+) -> Iterator[MarketEvent]:
+    replay = Replay(Books(grids), gaps)
+    for event in events:
+        replay.cut_up_to(event.stamp.frame_no)
+        if isinstance(event, BookDelta) and replay.books.is_stale(event.ticker):
+            continue
+        try:
+            replay.apply(event)
+        except BookCorrupt:
+            continue
+        yield event
 
 
 def _market(ticker: str, grid: PriceGrid, start: int, end: int) -> Market:
     event_ticker = ticker.rpartition("-")[0] or ticker
-    market = Market(ticker, event_ticker, ticker, grid, open_time=start, close_time=end)
+    market = Market(
+        ticker, event_ticker, ticker, grid, open_time=start, close_time=end + OPEN_AFTER
+    )
     return replace(market, series_ticker=ticker.partition("-")[0])
+
+
+def _series(markets: Iterable[Market]) -> tuple[Series, ...]:
+    series: dict[str, Series] = {}
+    for market in markets:
+        ticker = market.series_ticker
+        series.setdefault(ticker, Series(ticker, ticker, "Recorded", market.fees))
+    return tuple(series.values())

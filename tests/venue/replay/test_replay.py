@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from kalshiflow.exchange.capture import CaptureError
+from kalshiflow.exchange.capture import CaptureError, CaptureWriter
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import BookDelta, BookSnapshot, Side
 from kalshiflow.market.orders import TimeInForce
 from kalshiflow.market.units import Price, Quantity
-from kalshiflow.venue.app import VenueConfig, build_venue
+from kalshiflow.venue.app import build_venue
+from kalshiflow.venue.config import VenueConfig
 from kalshiflow.venue.core import State, Venue
-from kalshiflow.venue.floor.floor import NewOrder
+from kalshiflow.venue.floor.requests import NewOrder
 from kalshiflow.venue.keys import client_key
 from kalshiflow.venue.replay.capture import load_capture
 from kalshiflow.venue.websocket import commands
@@ -143,6 +144,52 @@ def test_a_replay_sends_the_files_frames_with_their_own_times(capture: Path, key
     assert second["yes_dollars_fp"] == [["0.4800", "10.00"]]
     assert venue.state is State.FINISHED
     assert venue.clock.now() == (BASE + 10_000) * 1_000_000
+
+
+def test_the_position_counts_the_recordings_frames_whatever_they_are(
+    tmp_path: Path, key_dir: Path
+) -> None:
+    subscribed = {"type": "subscribed", "id": 1, "msg": {"channel": "orderbook_delta", "sid": 1}}
+    ok = {"type": "ok", "id": 2, "sid": 1, "seq": 3, "msg": {"market_tickers": [TICKER]}}
+    venue, _ = replaying(
+        write(tmp_path, [subscribed, *FRAMES[:2], ok, delta(4, "yes", "0.4700", "1.00", 500)]),
+        key_dir,
+    )
+    assert venue.position() == 0
+    venue.clock.begin()
+
+    positions = []
+    while venue.advance(1):
+        positions.append(venue.position())
+
+    assert positions == [2, 3, 5]
+
+
+def test_a_recorders_clock_does_not_move_market_time(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    with CaptureWriter(path, uses_yes_price=False) as writer:
+        for place, frame in enumerate(FRAMES):
+            writer.write(json.dumps(frame).encode(), (BASE + 9 * 10**9 + place) * 1_000_000)
+
+    loaded = load_capture(path)
+
+    assert [timed.at - BASE * 1_000_000 for timed in loaded.events] == [
+        ms * 1_000_000 for ms in (0, 0, 2_000, 4_000, 6_000, 10_000)
+    ]
+
+
+def test_changes_after_a_gap_are_left_out_until_the_next_snapshot(tmp_path: Path) -> None:
+    frames = [
+        *FRAMES[:2],
+        delta(4, "yes", "0.4700", "1.00", 500),  # 3 is missing
+        snapshot(5, [["0.4000", "1.00"]], []),
+        delta(6, "yes", "0.4000", "1.00", 900),
+    ]
+
+    loaded = load_capture(write(tmp_path, frames))
+
+    assert [timed.frame_no for timed in loaded.events] == [1, 2, 4, 5]
+    assert loaded.skipped == 1
 
 
 def test_a_late_begin_is_preloaded_silently(capture: Path, key_dir: Path) -> None:
