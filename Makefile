@@ -31,7 +31,7 @@ $(STAMP):
 	@echo "torch comes from $(if $(TORCH_INDEX_URL),$(TORCH_INDEX_URL),pip's index; set TORCH_INDEX_URL to take another)."
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url "$(TORCH_INDEX_URL)") "torch==$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,clients]"
 	@rm -f .venv/installed-*
 	@touch $@
 

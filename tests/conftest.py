@@ -1,18 +1,24 @@
-"""Fixtures that many tests share: a database each, the recordings, a free port."""
+"""Fixtures that many tests share: a database each, the recordings, a venue, a free port."""
 
+import contextlib
 import os
 import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
+from oracle import Oracle
 
 from kalshiflow.stack.postgres import PostgresServer, create_database
+from kalshiflow.venue.app import Serving, serve
+from kalshiflow.venue.config import VenueConfig
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "kalshiflow-tests-"
@@ -93,13 +99,60 @@ def _database_maker(server: PostgresServer, template: str | None) -> Iterator[Ca
         connection.close()
 
 
+def _recordings() -> Path:
+    return Path(os.environ.get("RECORDED_DATA", _ROOT.parent / "shared" / "data"))
+
+
 @pytest.fixture(scope="session")
 def recorded_data() -> Path:
     """Give the folder of real recordings, or skip."""
-    folder = Path(os.environ.get("RECORDED_DATA", _ROOT.parent / "shared" / "data"))
+    folder = _recordings()
     if not folder.is_dir():
         pytest.skip(f"there are no recordings in {folder}; set RECORDED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Oracle | None:
+    """Give the judge of what venues send; `None` where Kalshi's description is not at hand."""
+    folder = _recordings() / "kalshi-spec"
+    return Oracle(folder) if folder.is_dir() else None
+
+
+ServeVenue = Callable[[VenueConfig], AbstractAsyncContextManager[Serving]]
+
+
+@pytest.fixture
+def serve_venue(oracle: Oracle | None, tmp_path: Path) -> ServeVenue:
+    """Give `serve`, with a log: all that a venue sent is judged by Kalshi's description at its end.
+
+    A configuration that names a log of its own is judged too.
+    """
+    started = 0
+
+    @contextlib.asynccontextmanager
+    async def served(config: VenueConfig) -> AsyncIterator[Serving]:
+        nonlocal started
+        started += 1
+        log = config.log or tmp_path / f"venue-{started}.jsonl"
+        async with serve(replace(config, log=log)) as serving:
+            yield serving
+        if oracle is not None:
+            assert oracle.problems(log) == []
+
+    return served
+
+
+@pytest.fixture
+def venue_log(oracle: Oracle | None, tmp_path: Path) -> Iterator[Path]:
+    """Give the log for a venue of the test's own, which must have ended by the test's end.
+
+    Ask for it before whatever ends that venue: then it is judged after it.
+    """
+    log = tmp_path / "venue-of-its-own.jsonl"
+    yield log
+    if oracle is not None:
+        assert oracle.problems(log) == []
 
 
 @pytest.fixture

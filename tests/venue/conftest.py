@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from recorded_shapes import shape_problems
 from websockets.asyncio.client import ClientConnection, connect
 
 from kalshiflow.exchange.credentials import Credentials
@@ -120,3 +121,32 @@ Connected = Callable[[Serving], Client]
 @pytest.fixture
 def client_of() -> Connected:
     return Client
+
+
+class SameShape:
+    """Compares what the venue answered with what Kalshi's own exchange answered.
+
+    `load` gives a recording's request, status and body by its name (one body was recorded alone,
+    without request and with status 200); a call gives where ours differ in keys, types or formats,
+    `without` naming the keys that are not told, each with the reason.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, name: str) -> tuple[dict[str, Any], int, Any]:
+        path = self._folder / f"{name}.json"
+        told = path.with_name(f"{name}.meta.json")
+        meta = json.loads(told.read_text()) if told.exists() else {"status": 200}
+        return meta, meta["status"], json.loads(path.read_text())
+
+    def __call__(
+        self, told: Any, recorded: Any, without: Mapping[str, str] | None = None
+    ) -> list[str]:
+        return shape_problems([told], [recorded], without or {})
+
+
+@pytest.fixture(scope="session")
+def same_shape(recorded_data: Path) -> SameShape:
+    """Give the comparer of bodies with the REST bodies of the recordings."""
+    return SameShape(recorded_data / "kalshi-demo-rest-2026-06")
