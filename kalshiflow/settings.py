@@ -212,6 +212,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("RL_VENUE_SPEED", "market seconds per second", "1", _decimal(0.1, 100_000), (_STACK,)),
     Variable("RL_VENUE_SEED", "the synthetic traders' seed", "7", _whole(0, 2**31 - 1), (_STACK,)),
     Variable(
+        "RL_VENUE_LOG", "the local venue's log of all it is asked and sends", None, Path, (_STACK,)
+    ),
+    Variable(
         "RL_ACTOR_ORDERS",
         "where orders go (default: exchange in local and paper, simulated in production)",
         None,

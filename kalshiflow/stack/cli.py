@@ -139,6 +139,20 @@ def venue(context: typer.Context) -> None:
     )
 
 
+@app.command(
+    name="venue-calibration",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)
+def venue_calibration(context: typer.Context) -> None:
+    """Compare synthetic markets with Kalshi's; `kalshiflow venue-calibration --help` has more."""
+    module = "kalshiflow.venue.traders.calibration"
+    os.execv(sys.executable, [sys.executable, "-m", module, *context.args])  # noqa: S606
+
+
 @app.command()
 def demo(
     capture: Annotated[

@@ -140,9 +140,10 @@ def _venue(settings: Settings, where: StackPlaces, arguments: tuple[str, ...]) -
     keys = where.state / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
     ports = ("--port", str(port), "--ws-port", str(ws_port))
+    log = () if settings.rl_venue_log is None else ("--log", str(settings.rl_venue_log))
     return Service(
         "venue",
-        _python("kalshiflow.venue", *ports, "--key-dir", str(keys), *arguments),
+        _python("kalshiflow.venue", *ports, "--key-dir", str(keys), *log, *arguments),
         health=f"http://{HOST}:{port}/venue/status",
         ports=(
             Port(port, "the venue", "RL_VENUE_PORT"),

@@ -64,9 +64,12 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def launch(postgres_url: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Give a function that starts a program; all are ended after the test, before the database."""
+def launch(postgres_url: str, venue_log: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Give a function that starts a program; all are ended after the test, before the database
+    goes and the venue's log is judged.
+    """
     assert postgres_url
+    assert venue_log
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, env: dict[str, str], **options: object) -> subprocess.Popen[bytes]:
@@ -88,14 +91,17 @@ def launch(postgres_url: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def app_url(
-    launch: Callable[..., subprocess.Popen[bytes]], postgres_url: str, tmp_path: Path
+    launch: Callable[..., subprocess.Popen[bytes]],
+    postgres_url: str,
+    venue_log: Path,
+    tmp_path: Path,
 ) -> str:
     """Start a venue, a collector, a trader without a policy, and the app; give the app's address."""
     collector, trader, app, mlflow = free_ports(4)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("RL_", "KALSHI_"))}
     venue = launch(
         *("kalshiflow.venue", "--port", "0", "--markets", "4", "--speed", "5"),
-        *("--key-dir", str(tmp_path)),
+        *("--key-dir", str(tmp_path), "--log", str(venue_log)),
         env=clean,
         stdout=subprocess.PIPE,
     )

@@ -23,12 +23,13 @@ LEFT_OUT = ("mlflow", "dagster", "trader", "app")
 
 
 @pytest.fixture
-def command(tmp_path):
+def command(venue_log, tmp_path):
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     own = {
         "RL_STATE_DIR": str(tmp_path / "state"),
         "RL_ENV_FILE": str(tmp_path / "env"),
         "RL_VENUE_MARKETS": "3",
+        "RL_VENUE_LOG": str(venue_log),
         **{f"RL_{name}_PORT": str(port) for name, port in ports.items()},
     }
     kept = {
