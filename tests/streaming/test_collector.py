@@ -165,6 +165,8 @@ async def test_rotation_loses_and_doubles_nothing(exchange, collector, store):
             await exchange.delta("A")
             health = await running.until(all_received(exchange))
             sessions.add(health["session_id"])
+        await exchange.delta("A")  # without a frame of its own the second would not be kept
+        await running.until(all_received(exchange))
 
     closed = await list_sessions(store, after_close_seq=0)
     assert len(closed) == 2

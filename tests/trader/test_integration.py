@@ -26,16 +26,20 @@ from kalshiflow.settings import load
 from kalshiflow.store import trading
 from kalshiflow.store.commands import add_command, recent_commands
 from kalshiflow.store.database import Store
-from kalshiflow.venue.app import VenueConfig, serve
+from kalshiflow.venue.config import VenueConfig
 from trader.app import run
 from trader.status import money
 
 pytestmark = pytest.mark.integration
 
 
-def write_bundle(folder, bias):
-    """Write a bundle whose scores are the same for every observation: the mask decides."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_bundle(place, bias, graph_bytes=None):
+    """Write a bundle whose scores are the same for every observation: the mask decides.
+
+    It appears whole, as in a registry; `graph_bytes` stand in for the graph that its manifest names.
+    """
+    folder = place.parent.with_name("in the making") / place.name
+    folder.mkdir(parents=True)
     zero = np.zeros((OBSERVATION_SIZE, len(ACTIONS)), dtype=np.float32)
     scores = np.array(bias, dtype=np.float32)
     shapes = {"observation": OBSERVATION_SIZE, "scores": len(ACTIONS)}
@@ -74,6 +78,9 @@ def write_bundle(folder, bias):
         "files": files,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    if graph_bytes is not None:
+        (folder / "model.onnx").write_bytes(graph_bytes)
+    folder.rename(place)
 
 
 def registry(folder):
@@ -151,7 +158,7 @@ def policies(tmp_path):
 
 
 @pytest.fixture
-async def running(tmp_path, policies, postgres_url, free_port):
+async def running(serve_venue, tmp_path, policies, postgres_url, free_port):
     """Give an async context manager: venue, registry and trader, and what to ask them with."""
 
     @asynccontextmanager
@@ -160,7 +167,7 @@ async def running(tmp_path, policies, postgres_url, free_port):
         mlflow = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = VenueConfig(markets=6, speed=10.0, key_dir=tmp_path / "keys")
         async with (
-            serve(config) as venue,
+            serve_venue(config) as venue,
             serving(registry(policies), listener),
             (line := Line(venue.ws)).open() as ws_port,
         ):
@@ -295,8 +302,7 @@ async def test_without_a_promoted_policy_it_holds_and_takes_one_up_when_there_is
         assert told["actions"]["HOLD"] == told["decisions"]
         assert told["holding_reason"] is None
 
-        write_bundle(policies / "2", [9, 0, 0, 0, 0])
-        (policies / "2" / "model.onnx").write_bytes(b"no graph")
+        write_bundle(policies / "2", [9, 0, 0, 0, 0], graph_bytes=b"no graph")
         told = await wait_for(rig, lambda s: s["policy_problem"])
         assert told["policy"]["version"] == "1"  # the old one goes on
         assert told["policy_problem"].startswith("version 2 was refused: model.onnx has sha256")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kalshiflow.exchange.credentials import generate_key
-from kalshiflow.venue.app import VenueConfig, serve
+from kalshiflow.venue.config import VenueConfig
 from trader.__main__ import main
 
 
@@ -102,9 +102,9 @@ def test_nothing_heavy_is_loaded():
 
 @pytest.mark.integration
 async def test_a_second_trader_says_that_one_runs_and_sigterm_ends_the_first_in_order(
-    reachable, free_port, postgres_url, tmp_path
+    serve_venue, reachable, free_port, postgres_url, tmp_path
 ):
-    async with serve(VenueConfig(markets=2, key_dir=tmp_path / "keys")) as venue:
+    async with serve_venue(VenueConfig(markets=2, key_dir=tmp_path / "keys")) as venue:
         reachable("DATABASE_URL", postgres_url)
         reachable("KALSHI_API_URL", venue.rest)
         reachable("KALSHI_WS_URL", venue.ws)
