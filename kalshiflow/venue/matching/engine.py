@@ -20,7 +20,6 @@ from kalshiflow.venue.matching.messages import (
     Matched,
     Removal,
     Removed,
-    Rested,
     Resting,
     SelfTrade,
 )
@@ -265,7 +264,6 @@ class MatchingBook:
         self._orders[order.order_id] = order
         self._queues[order.side].setdefault(order.price, {})[order.order_id] = order
         events.append(self._change(order.side, order.price, left, at, order.order_id))
-        events.append(Rested(self.ticker, order.order_id, left, at))
 
     def _remove(self, order: Resting, reason: Removal, at: int) -> list[EngineEvent]:
         self._forget(order)

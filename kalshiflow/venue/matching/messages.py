@@ -60,16 +60,6 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
-class Rested:
-    """An order's remainder joined the queue of its price."""
-
-    ticker: str
-    order_id: str
-    quantity: Quantity
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Removed:
     """An order's remainder left the book, or never entered it."""
 
@@ -80,7 +70,7 @@ class Removed:
     at: int
 
 
-EngineEvent = LevelChanged | Matched | Rested | Removed
+EngineEvent = LevelChanged | Matched | Removed
 
 
 @dataclass(frozen=True, slots=True)

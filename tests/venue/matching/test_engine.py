@@ -18,7 +18,6 @@ from kalshiflow.venue.matching.messages import (
     Matched,
     Removal,
     Removed,
-    Rested,
     SelfTrade,
 )
 
@@ -48,13 +47,13 @@ def matches(events: list) -> list[tuple[str | None, int, int]]:
     return [(e.maker_id, e.price // 100, e.quantity) for e in events if isinstance(e, Matched)]
 
 
-def test_a_resting_order_is_told_as_a_level_and_a_place_in_the_queue() -> None:
-    events = MatchingBook("M").place(order("a", BID, 40, 500), at=9)
+def test_a_resting_order_is_told_as_a_change_of_its_level() -> None:
+    book = MatchingBook("M")
 
-    assert events == [
-        LevelChanged("M", BID, Price(4000), 500, 9, "a"),
-        Rested("M", "a", Quantity(500), 9),
-    ]
+    events = book.place(order("a", BID, 40, 500), at=9)
+
+    assert events == [LevelChanged("M", BID, Price(4000), 500, 9, "a")]
+    assert queue(book, BID, 40) == [("a", 500)]
 
 
 def test_better_prices_fill_first_and_earlier_orders_before_later_ones() -> None:
@@ -84,7 +83,7 @@ def test_what_a_good_till_cancelled_order_does_not_get_rests_at_its_own_price() 
 
     events = book.place(order("taker", BID, 52, 300), at=1)
 
-    assert events[-1] == Rested("M", "taker", Quantity(200), 1)
+    assert events[-1] == LevelChanged("M", BID, Price(5200), 200, 1, "taker")
     assert book.book.best_bid == 5200
     assert book.book.best_ask is None
 
@@ -210,7 +209,6 @@ def test_more_or_another_price_is_last_in_line(cents: int, quantity: int) -> Non
 
     assert queue(book, BID, cents)[-1] == ("first", quantity)
     assert [e.change for e in events if isinstance(e, LevelChanged)] == [-300, quantity]
-    assert events[-1] == Rested("M", "first", Quantity(quantity), 1)
 
 
 def test_a_new_price_may_match_as_a_taker() -> None:
