@@ -26,7 +26,14 @@ class ExchangeError(Exception):
 
 
 class ConnectionRefused(ExchangeError):
-    """The exchange did not take a request or a socket; nothing was done."""
+    """The exchange did not take a request or a socket; nothing was done.
+
+    `retry_after` is how many seconds the exchange asked us to wait, where it did.
+    """
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unauthorised(ConnectionRefused):
@@ -49,7 +56,11 @@ class ConnectionLost(ExchangeError):
     """An open WebSocket ended; `code` and `reason` as far as the other side told them."""
 
     def __init__(self, code: int | None, reason: str) -> None:
-        super().__init__(f"the connection ended with code {code}: {reason or 'no reason given'}")
+        if code is None:
+            how = f"without a goodbye: {reason}" if reason else "without a goodbye"
+        else:
+            how = f"with code {code}: {reason or 'no reason given'}"
+        super().__init__(f"the connection ended {how}")
         self.code = code
         self.reason = reason
 

@@ -1,5 +1,6 @@
 """Error answers of REST and of the handshake, read into the error tree."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,8 @@ _BY_CODE: dict[str, type[OrderRejected]] = {
     "market_inactive": MarketInactive,
 }
 _REQUEST_TIMEOUT = 408
+_LONGEST_WORDS = 200
+_TAGS = re.compile(rb"<[^>]*>")
 
 
 def read_words(raw: bytes) -> Words:
@@ -72,15 +75,17 @@ def read_words(raw: bytes) -> Words:
     return Words(_text(flat, "code"), _text(flat, "message"), _text(flat, "details"))
 
 
-def refusal_of(status: int, raw: bytes, *, mutates: bool) -> ExchangeError:
-    """Give the error that an answer means.
+def refusal_of(
+    status: int, raw: bytes, *, mutates: bool, retry_after: float | None = None
+) -> ExchangeError:
+    """Give the error that an answer means; `retry_after` is what its head says, in seconds.
 
     Of a mutation, a 5xx, a 408 and anything that is no refusal leave the outcome unknown.
     """
     words = read_words(raw)
     if mutates and (status == _REQUEST_TIMEOUT or not 400 <= status < 500):
         return UnknownOutcome(f"HTTP {status} {words}: it may have been done or not")
-    common = connection_refusal(status, words)
+    common = connection_refusal(status, words, retry_after)
     if common is not None:
         return common
     kind: type[RequestRejected] = OrderRejected if mutates else RequestRejected
@@ -97,16 +102,35 @@ def refusal_of(status: int, raw: bytes, *, mutates: bool) -> ExchangeError:
     return kind(status, words.code, words.message, words.details)
 
 
-def connection_refusal(status: int, words: Words) -> ConnectionRefused | None:
+def connection_refusal(
+    status: int, words: Words, retry_after: float | None = None
+) -> ConnectionRefused | None:
     """Give the error of a request that was not looked at, or `None` where it was."""
     said = f"HTTP {status} {words}".rstrip()
     if status in {401, 403}:
-        return Unauthorised(said)
+        return Unauthorised(said, retry_after)
     if status == 429:
-        return RateLimited(said)
+        return RateLimited(said, retry_after)
     if status >= 500:
-        return ExchangeUnavailable(said)
+        return ExchangeUnavailable(said, retry_after)
     return None
+
+
+def handshake_refusal(
+    status: int, raw: bytes, retry_after: float | None = None
+) -> ConnectionRefused:
+    """Give the error of a WebSocket's handshake that was refused, whoever refused it.
+
+    A gateway's page has words, too: they are kept as plain text, without tags, cut to 200 signs.
+    """
+    inner = raw[raw.find(b"{") : raw.rfind(b"}") + 1]  # less the sizes of a body sent in chunks
+    words = read_words(inner)
+    if not str(words):
+        plain = _TAGS.sub(b" ", raw).decode("utf-8", "replace")
+        said = " ".join(plain.split()).removeprefix(f"{status} ")  # which is told anyway
+        words = Words(message=said[:_LONGEST_WORDS])
+    known = connection_refusal(status, words, retry_after)
+    return known or ConnectionRefused(f"HTTP {status} {words}".rstrip(), retry_after)
 
 
 def _text(shape: dict[str, Any], name: str) -> str:

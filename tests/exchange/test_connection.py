@@ -269,3 +269,13 @@ async def test_the_connection_is_closed_when_its_block_ends_in_an_error(credenti
                 raise ZeroDivisionError
         async with asyncio.timeout(5):
             await closed.wait()
+
+
+def test_how_a_connection_ended_reads_as_a_sentence():
+    ends = ((None, ""), (None, "nothing came"), (1001, ""), (1001, "maintenance"))
+    assert [str(ConnectionLost(code, reason)) for code, reason in ends] == [
+        "the connection ended without a goodbye",
+        "the connection ended without a goodbye: nothing came",
+        "the connection ended with code 1001: no reason given",
+        "the connection ended with code 1001: maintenance",
+    ]
