@@ -109,6 +109,10 @@ class SeriesAnswer(_Body, frozen=True):
     series: SeriesBody
 
 
+class SeriesList(_Body, frozen=True):
+    series: list[SeriesBody] | None = None
+
+
 class EventBody(_Body, frozen=True):
     event_ticker: str
     series_ticker: str
@@ -128,6 +132,11 @@ class EventAnswer(_Body, frozen=True):
     markets: list[MarketBody] = []
 
 
+class EventsPage(_Body, frozen=True):
+    events: list[EventBody]
+    cursor: str | None = ""
+
+
 class OrderbookLevels(_Body, frozen=True):
     """Bids of both sides at their own prices, ascending: the best is the last."""
 
@@ -137,6 +146,15 @@ class OrderbookLevels(_Body, frozen=True):
 
 class OrderbookAnswer(_Body, frozen=True):
     orderbook_fp: OrderbookLevels
+
+
+class NamedOrderbook(_Body, frozen=True):
+    ticker: str
+    orderbook_fp: OrderbookLevels
+
+
+class OrderbooksAnswer(_Body, frozen=True):
+    orderbooks: list[NamedOrderbook]
 
 
 class TradeBody(_Sparse, frozen=True):

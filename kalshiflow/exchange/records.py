@@ -6,7 +6,7 @@ Prices are on the YES scale, times in UTC nanoseconds; `None` where the exchange
 from dataclasses import dataclass
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.listing import MarketResult
+from kalshiflow.market.listing import Market, MarketResult
 from kalshiflow.market.orders import Fill, OrderState
 from kalshiflow.market.units import Cash, Price, Quantity
 
@@ -81,10 +81,21 @@ class TickerUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStatus:
-    """Whether the exchange is up, and whether it takes orders."""
+    """Whether the exchange is up, and whether it takes orders; and when it hopes to be back."""
 
     exchange_active: bool
     trading_active: bool
+    resumes_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveMarket:
+    """A market with how much is traded in it: in the last day, ever, and what is open now."""
+
+    market: Market
+    volume_24h: Quantity = Quantity(0)
+    volume: Quantity = Quantity(0)
+    open_interest: Quantity = Quantity(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,17 +16,21 @@ from kalshiflow.exchange.backoff import Backoff
 from kalshiflow.exchange.credentials import Credentials
 from kalshiflow.exchange.environments import is_loopback
 from kalshiflow.exchange.errors import (
+    ConnectionRefused,
+    ExchangeError,
     ExchangeUnavailable,
     ProtocolError,
     RateLimited,
     UnknownOutcome,
     Unreachable,
 )
+from kalshiflow.exchange.offset import ClockOffset, DateClock
 from kalshiflow.exchange.refusals import refusal_of
 from kalshiflow.exchange.throttle import TokenBucket
+from kalshiflow.exchange.times import PER_MILLISECOND
 
 BodyT = TypeVar("BodyT")
-Params = Mapping[str, str | int | None]
+Params = Mapping[str, str | int | Sequence[str] | None]
 
 # What a request costs in tokens of the exchange's buckets.
 DEFAULT_COST = 10
@@ -90,6 +94,7 @@ class RestSession:
         now = time.monotonic()
         self._reads = TokenBucket(limits.read_rate, limits.read_capacity, now)
         self._writes = TokenBucket(limits.write_rate, limits.write_capacity, now)
+        self._dates = DateClock()
         self._http = httpx.AsyncClient(
             transport=transport,
             timeout=timeout,
@@ -110,18 +115,27 @@ class RestSession:
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
 
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """Give how far the exchange's clock is from ours; `None` before its first answer."""
+        return self._dates.offset
+
     async def get(
         self, path: str, body: type[BodyT], params: Params | None = None, cost: float = DEFAULT_COST
     ) -> BodyT:
-        """Read a body; 429, 5xx and lost connections are tried again, with growing pauses."""
+        """Read a body; 429, 5xx and lost connections are tried again, with growing pauses.
+
+        A pause that the exchange asks for is kept, up to the cap of ours.
+        """
         backoff = Backoff(initial=self._retries.initial, cap=self._retries.cap)
         for remaining in reversed(range(self._retries.attempts)):
             try:
                 return await self._get_once(path, body, params, cost)
-            except (RateLimited, ExchangeUnavailable, Unreachable):
+            except (RateLimited, ExchangeUnavailable, Unreachable) as refused:
                 if not remaining:
                     raise
-            await asyncio.sleep(backoff.next_delay())
+                asked = _asked_pause(refused, self._retries.cap)
+            await asyncio.sleep(max(asked, backoff.next_delay()))
         raise ValueError(f"{self._retries.attempts} attempts are none")
 
     async def mutate(
@@ -145,7 +159,7 @@ class RestSession:
         except httpx.HTTPError as failed:
             raise UnknownOutcome(f"{method} {path} was not answered: {_named(failed)}") from failed
         if not answer.is_success:
-            raise refusal_of(answer.status_code, answer.content, mutates=True)
+            raise _refused(answer, mutates=True)
         return answer.content
 
     async def _get_once(
@@ -158,7 +172,7 @@ class RestSession:
         except httpx.HTTPError as failed:
             raise Unreachable(f"GET {path} was not answered: {_named(failed)}") from failed
         if not answer.is_success:
-            raise refusal_of(answer.status_code, answer.content, mutates=False)
+            raise _refused(answer, mutates=False)
         return decoded(answer.content, body, path)
 
     async def _request(
@@ -166,7 +180,7 @@ class RestSession:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int | Sequence[str]] | None = None,
         content: bytes | None = None,
     ) -> httpx.Response:
         headers: dict[str, str] = {}
@@ -174,9 +188,15 @@ class RestSession:
             headers = self._credentials.headers(method, self._prefix + path, self._now_ms())
         if content is not None:
             headers["Content-Type"] = "application/json"
-        return await self._http.request(
+        sent_at = self._now_ms()
+        answer = await self._http.request(
             method, self._url + path, params=params, content=content, headers=headers
         )
+        if "age" not in answer.headers:  # else a cache answered, with a Date of long ago
+            received_at = self._now_ms() + 1  # the clock's milliseconds are cut
+            date = answer.headers.get("date")
+            self._dates.see(date, sent_at * PER_MILLISECOND, received_at * PER_MILLISECOND)
+        return answer
 
     async def _wait(self, bucket: TokenBucket, cost: float) -> None:
         pause = bucket.take(cost, time.monotonic())
@@ -190,6 +210,20 @@ def decoded(raw: bytes, body: type[BodyT], path: str) -> BodyT:
         return payloads.decode(raw, body)
     except (ValueError, RecursionError) as unreadable:
         raise ProtocolError(f"{path}: {unreadable}") from unreadable
+
+
+def _refused(answer: httpx.Response, *, mutates: bool) -> ExchangeError:
+    after = answer.headers.get("retry-after", "")
+    return refusal_of(
+        answer.status_code,
+        answer.content,
+        mutates=mutates,
+        retry_after=int(after) if after.isascii() and after.isdigit() else None,
+    )
+
+
+def _asked_pause(refused: ConnectionRefused, cap: float) -> float:
+    return min(cap, refused.retry_after or 0.0)
 
 
 def _named(failed: httpx.HTTPError) -> str:

@@ -18,6 +18,7 @@ from kalshiflow.exchange.payloads import (
     TradeBody,
 )
 from kalshiflow.exchange.records import (
+    ActiveMarket,
     Balance,
     CancelAck,
     OrderAck,
@@ -92,6 +93,23 @@ def market_of(body: MarketBody) -> Market:
         result=MarketResult(body.result or ""),
         settlement_value=price_from_dollars(value) if value else None,
     )
+
+
+def active_market_of(body: MarketBody) -> ActiveMarket:
+    """Translate a market with its activity; a figure that is absent is none, as is an odd one."""
+    return ActiveMarket(
+        market_of(body),
+        _activity(body.volume_24h_fp),
+        _activity(body.volume_fp),
+        _activity(body.open_interest_fp),
+    )
+
+
+def _activity(text: str | None) -> Quantity:
+    try:
+        return quantity_of(text) if text else Quantity(0)
+    except ValueError:  # it ranks the market, and is no reason to leave it out
+        return Quantity(0)
 
 
 def market_body(market: Market, quote: TickerUpdate, *, made_at: int, now: int) -> MarketBody:

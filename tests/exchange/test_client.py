@@ -1,6 +1,7 @@
 """The REST client against a server that is only a function: what is sent, read, retried, refused."""
 
 import json
+import time
 
 import httpx
 import pytest
@@ -216,18 +217,6 @@ async def test_a_limit_stops_the_paging():
 
     assert [one.ticker for one in markets] == ["A"]
     assert len(exchange.requests) == 1
-
-
-async def test_by_volume_reads_all_pages_and_puts_the_most_traded_first():
-    exchange = Exchange(
-        (200, {"markets": [market("A", volume_24h_fp="5.00")], "cursor": "next"}),
-        (200, {"markets": [market("B", volume_24h_fp="70.00"), market("C")], "cursor": ""}),
-    )
-
-    async with client(exchange) as kalshi:
-        markets = await kalshi.get_markets(by_volume=True, limit=2)
-
-    assert [one.ticker for one in markets] == ["B", "A"]
 
 
 async def test_many_tickers_are_asked_for_in_several_requests():
@@ -623,3 +612,94 @@ async def test_requests_beyond_our_own_limit_wait(monkeypatch):
             await kalshi.get_exchange_status()
 
     assert [round(seconds) for seconds in waited] == [1, 2]
+
+
+# --- books, status, waits ------------------------------------------------------------------------
+
+
+async def test_many_books_are_asked_for_a_hundred_at_a_time_each_ticker_on_its_own():
+    book = {"yes_dollars": [["0.4700", "3.00"]], "no_dollars": [["0.4800", "2.00"]]}
+
+    def exchange(request):
+        asked.append(request.url.params.get_list("tickers"))
+        found = [name for name in asked[-1] if name != "T7"]
+        return httpx.Response(
+            200, json={"orderbooks": [{"ticker": name, "orderbook_fp": book} for name in found]}
+        )
+
+    asked: list[list[str]] = []
+    async with client(exchange) as kalshi:
+        books = await kalshi.get_orderbooks([f"T{n}" for n in range(150)])
+
+    assert [len(names) for names in asked] == [100, 50]
+    assert len(books) == 149
+    assert books["T149"] == (((4700, 300),), ((5200, 200),))
+
+
+async def test_a_book_that_cannot_be_read_is_left_out_and_the_others_are_given():
+    def exchange(_request):
+        books = [
+            {"ticker": name, "orderbook_fp": {"yes_dollars": [[price, "3.00"]], "no_dollars": []}}
+            for name, price in (("A", "0.4700"), ("B", "cheap"))
+        ]
+        return httpx.Response(200, json={"orderbooks": books})
+
+    async with client(exchange) as kalshi:
+        assert await kalshi.get_orderbooks(["A", "B"]) == {"A": (((4700, 300),), ())}
+
+
+async def test_the_status_tells_when_the_exchange_hopes_to_be_back():
+    body = {
+        "exchange_active": False,
+        "trading_active": False,
+        "exchange_estimated_resume_time": "2026-11-20T10:00:00Z",
+    }
+
+    async with client(Exchange((200, body))) as kalshi:
+        status = await kalshi.get_exchange_status()
+
+    assert not status.exchange_active
+    assert status.resumes_at == 1_795_168_800 * 10**9
+
+
+@pytest.mark.parametrize(("told", "seconds"), [("7", 7), ("Fri, 20 Nov 2026", None), ("²", None)])
+async def test_a_refusal_carries_how_long_to_wait(told, seconds):
+    def exchange(request):
+        return httpx.Response(429, headers=[(b"Retry-After", told.encode("latin-1"))])
+
+    async with client(exchange, retries=Retries(attempts=1)) as kalshi:
+        with pytest.raises(RateLimited) as refused:
+            await kalshi.get_exchange_status()
+
+    assert refused.value.retry_after == seconds
+
+
+async def test_a_wait_that_is_asked_for_is_kept_up_to_our_own_cap():
+    def exchange(request):
+        times.append(time.monotonic())
+        return httpx.Response(429, headers={"Retry-After": "3600"})
+
+    times: list[float] = []
+    async with client(exchange, retries=Retries(attempts=2, initial=0.0, cap=0.05)) as kalshi:
+        with pytest.raises(RateLimited):
+            await kalshi.get_exchange_status()
+
+    assert 0.05 <= times[1] - times[0] < 1
+
+
+async def test_dates_of_answers_tell_the_clocks_offset_but_not_those_of_a_cache():
+    def exchange(request):
+        headers = {"Date": "Fri, 20 Nov 2026 10:00:00 GMT"}
+        if request.url.path.endswith("/balance"):
+            headers = {"Date": "Fri, 20 Nov 2026 09:00:00 GMT", "Age": "3600"}
+        body = {"exchange_active": True, "trading_active": True, "balance": 1}
+        return httpx.Response(200, json=body, headers=headers)
+
+    async with client(exchange, now_ms=lambda: 1_795_168_790_000) as kalshi:
+        before = kalshi.clock_offset
+        await kalshi.get_exchange_status()
+        await kalshi.get_balance()
+
+    assert before is None
+    assert kalshi.clock_offset.seconds == pytest.approx(11, abs=0.01)
+    assert kalshi.clock_offset.uncertainty == pytest.approx(1e9, abs=1e7)
