@@ -1,4 +1,4 @@
-"""Frames to books and to observations: the feed against bare decoding, and an observation's cost.
+"""Frames to books, rows and observations, each against bare decoding, and a checkpoint's cost.
 
 Each figure is the median of three takes in this run, in processor seconds of one core, on the
 synthetic market's frames, printed as `name value unit`. The ratios are what counts; rates belong to
@@ -7,7 +7,7 @@ the machine named.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from machine import machine
 
@@ -17,13 +17,19 @@ from kalshiflow.exchange import messages, translate
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import BookDelta, BookSnapshot, MarketEvent, PublicTrade
-from kalshiflow.market.units import cash_from_cents
+from kalshiflow.market.listing import Market
+from kalshiflow.market.units import Price, Quantity, cash_from_cents
+from kalshiflow.recording.notes import Connected, listed
+from kalshiflow.recording.recorder import Recorder
+from kalshiflow.store.batch import Batch
 from kalshiflow.venue.traders.synthetic import Recording, record
 
 ROUNDS = 3
 MARKETS = 24
 SECONDS = 600.0
 OBSERVATIONS = 5_000
+BURST = 64  # frames that a socket gives at once when it is busy
+CHECKPOINT_MARKETS, CHECKPOINT_LEVELS = 300, 60
 
 
 def frames_of(recording: Recording) -> list[bytes]:
@@ -74,13 +80,55 @@ def decode(frames: list[bytes]) -> None:
 
 
 def receive(frames: list[bytes], recording: Recording) -> None:
-    """Do what the collector does before it stores: ledger, translation, book."""
+    """Do what the trader does with a frame: ledger, translation, book."""
     feed = Feed(uses_yes_price=True)
     books = Books({market.ticker: market.grid for market in recording.markets})
     for raw in frames:
         event = feed.receive(raw, 0).event
         if isinstance(event, BookDelta | BookSnapshot):
             books.apply(event)
+
+
+def take(frames: list[bytes], recording: Recording) -> None:
+    """Do what the collector does before it stores: all of that, and the rows."""
+    recorder = connected(recording.markets)
+    for low in range(0, len(frames), BURST):
+        recorder.burst(low + 2, [(raw, low) for raw in frames[low : low + BURST]])
+    assert recorder.counts.bad_frames == recorder.counts.gaps == 0
+    assert recorder.batch is not None
+    assert recorder.batch.count >= len(frames)
+
+
+def connected(markets: Iterable[Market]) -> Recorder:
+    """Give a recorder whose session has begun, with record 1."""
+    recorder = Recorder(Batch())
+    begun = Connected(
+        session_id="20261120T143000Z-4f09ac",
+        origin="collector",
+        environment="local",
+        traded=False,
+        markets=listed(markets),
+    )
+    recorder.note(1, 0, begun)
+    return recorder
+
+
+def checkpoint(markets: int, levels: int) -> tuple[float, float]:
+    """Give the seconds to write a checkpoint of so many markets with so many levels, and to read.
+
+    All are markets with a grid of cents, and half of the levels are bids.
+    """
+    named = [Market(f"KXBENCH-26NOV20-T{number}", "E", "a market") for number in range(markets)]
+    recorder = connected(named)
+    for number, market in enumerate(named, 1):
+        bids = [(Price(100 * cents), Quantity(1_000)) for cents in range(1, levels // 2 + 1)]
+        asks = [(Price(10_000 - price), quantity) for price, quantity in bids]
+        body = translate.snapshot_body(market.ticker, tuple(bids), tuple(asks), uses_yes_price=True)
+        raw = messages.encode(messages.SnapshotFrame(sid=1, seq=number, msg=body))
+        recorder.burst(number + 1, [(raw, number)])
+    written = recorder.checkpoint()
+    read = median_seconds(lambda: Recorder.restore(written, recorder.position))
+    return median_seconds(recorder.checkpoint), read
 
 
 def observe(recording: Recording) -> tuple[float, float]:
@@ -115,6 +163,12 @@ def main() -> None:
     print(f"decode_rate {len(frames) / bare:.0f} frames/s")
     print(f"feed_and_book_rate {len(frames) / whole:.0f} frames/s")
     print(f"feed_and_book_to_decode {bare / whole:.3f} ratio")
+    rows = median_seconds(lambda: take(frames, recording))
+    print(f"rows_rate {len(frames) / rows:.0f} frames/s")
+    print(f"rows_to_decode {bare / rows:.3f} ratio")
+    write_seconds, read_seconds = checkpoint(CHECKPOINT_MARKETS, CHECKPOINT_LEVELS)
+    print(f"checkpoint_write {write_seconds * 1e3:.2f} ms")
+    print(f"checkpoint_read {read_seconds * 1e3:.2f} ms")
     apply_seconds, observe_seconds = observe(recording)
     print(f"observer_apply {apply_seconds * 1e6:.1f} us")
     print(f"observation {observe_seconds * 1e6:.1f} us")

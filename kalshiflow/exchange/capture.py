@@ -9,7 +9,7 @@
 Blank lines between frames are skipped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,16 @@ import msgspec
 
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.exchange.times import nanoseconds
+from kalshiflow.market.listing import CENT_GRID, Market, PriceBand, PriceGrid
+from kalshiflow.market.units import DOLLAR, Price
 
 VERSION = 1
-
+# Grids that a market may have whose description was not recorded, the coarsest first.
+GRIDS = (
+    CENT_GRID,
+    PriceGrid((PriceBand(Price(0), DOLLAR, Price(10)),)),
+    PriceGrid((PriceBand(Price(0), DOLLAR, Price(1)),)),
+)
 
 _ABSENT = msgspec.Raw(b"")
 
@@ -55,36 +62,67 @@ _lines: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _encoder = msgspec.json.Encoder()
 
 
-def read_capture(path: Path) -> Iterator[CapturedFrame]:
+def read_capture(path: Path, *, keeps_bad: bool = False) -> Iterator[CapturedFrame]:
     """Yield the frames of a recording in order; raises `CaptureError` for a line of no form.
 
-    Snapshots that a recorder wrote by itself between chunks are frames like any other.
+    Snapshots that a recorder wrote by itself between chunks are frames like any other. With
+    `keeps_bad` a line of no form is a frame, too, with the time of the one before it: one that no
+    feed can read.
     """
     feed = Feed()  # only for the exchange times of frames without a receive time
     early: list[bytes] = []  # frames before the first known time: they take that time
-    for line, text in _texts(path):
-        frame = _frame(line, text, path)
+    latest: int | None = None
+    for line, text in _texts(path, keeps_bad=keeps_bad):
+        frame = text if line is None else _frame(line, text, path, keeps_bad=keeps_bad)
         if frame is None:
             continue
         if isinstance(frame, CapturedFrame):
-            yield frame
-            continue
-        feed.receive(frame, 0)
-        if feed.market_time is None:
-            early.append(frame)
-            continue
-        for raw in (*early, frame):
-            yield CapturedFrame(raw, feed.market_time)
+            latest = frame.received_at
+        else:
+            feed.receive(frame, 0)
+            latest = latest if feed.market_time is None else feed.market_time
+            if latest is None:
+                early.append(frame)
+                continue
+            frame = CapturedFrame(frame, latest)
+        for raw in early:
+            yield CapturedFrame(raw, latest)
         early.clear()
+        yield frame
     if early:
         raise CaptureError(f"{path}: no frame tells a time")
 
 
 def uses_yes_price(path: Path) -> bool:
     """Say whether the NO levels of a recording carry YES prices: only our own form can say so."""
-    for line, _ in _texts(path):
-        return bool(line.uses_yes_price)
-    return False
+    return bool(told_price_scale(path))
+
+
+def told_price_scale(path: Path) -> bool | None:
+    """Give what a recording says on whether its NO levels carry YES prices, `None` for nothing."""
+    line = _first_line(path)
+    return None if line is None or line.capture is None else bool(line.uses_yes_price)
+
+
+def has_receive_times(path: Path) -> bool:
+    """Say whether a recording has receive times: frames as the exchange sent them have none."""
+    line = _first_line(path)
+    return line is not None and (line.capture is not None or line.recv_ts is not None)
+
+
+def coarsest_grid(prices: Iterable[Price]) -> PriceGrid:
+    """Give the coarsest of the usual price grids that all these prices are on."""
+    seen = set(prices)
+    for grid in GRIDS:
+        if all(price in grid for price in seen):
+            return grid
+    return GRIDS[-1]
+
+
+def named_market(ticker: str, grid: PriceGrid) -> Market:
+    """Give a market of which no description was recorded: its event and series by its ticker."""
+    event_ticker = ticker.rpartition("-")[0] or ticker
+    return Market(ticker, event_ticker, ticker, grid, series_ticker=ticker.partition("-")[0])
 
 
 def capture_tickers(path: Path) -> list[str]:
@@ -142,20 +180,39 @@ class CaptureWriter:
         self._file.write(_encoder.encode(line) + b"\n")
 
 
-def _texts(path: Path) -> Iterator[tuple[_Line, bytes]]:
+def _first_line(path: Path) -> _Line | None:
+    return next((line for line, _ in _texts(path, keeps_bad=True) if line is not None), None)
+
+
+def _texts(path: Path, *, keeps_bad: bool) -> Iterator[tuple[_Line | None, bytes]]:
+    """Give each line as read and as it stands; `None` for one that cannot be read."""
     with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             stripped = text.strip()
             if not stripped:
                 continue
+            line: _Line | None = None
             try:
-                yield _lines.decode(stripped), stripped
+                line = _lines.decode(stripped)
             except (ValueError, RecursionError) as unreadable:
-                raise CaptureError(f"{path}, line {number}: {unreadable}") from unreadable
+                if not keeps_bad:
+                    raise CaptureError(f"{path}, line {number}: {unreadable}") from unreadable
+            yield line, stripped
 
 
-def _frame(line: _Line, text: bytes, path: Path) -> CapturedFrame | bytes | None:
+def _frame(
+    line: _Line, text: bytes, path: Path, *, keeps_bad: bool
+) -> CapturedFrame | bytes | None:
     """Give the line's frame: with its receive time, or bare where it has none."""
+    try:
+        return _known_frame(line, text, path)
+    except CaptureError:
+        if keeps_bad:
+            return text
+        raise
+
+
+def _known_frame(line: _Line, text: bytes, path: Path) -> CapturedFrame | bytes | None:
     if line.capture is not None:
         if line.capture != VERSION:
             raise CaptureError(f"{path}: form {line.capture} is not known")

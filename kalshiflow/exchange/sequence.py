@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,37 @@ class SequenceLedger:
     repeated: int = 0
 
 
+class SubscriptionState(NamedTuple):
+    """A subscription as plain values."""
+
+    sid: int
+    channel: str
+    command_id: int | None
+    tickers: list[str]
+    ended: bool
+    expected: int
+    first: int
+    unnumbered: int
+    repeated: int
+    missing: list[tuple[int, int]]
+
+
 class Subscription:
-    """The running state of one subscription id."""
+    """The running state of one subscription id.
+
+    `expected` is the next sequence number, and -1 until a frame had one: whether frames are
+    numbered is taken from them, never from the channel's name.
+    """
 
     __slots__ = (
-        "_count",
         "_first",
-        "_last",
         "_missing",
         "_repeated",
         "_unnumbered",
         "channel",
         "command_id",
         "ended",
-        "sequenced",
+        "expected",
         "sid",
         "tickers",
     )
@@ -70,50 +88,81 @@ class Subscription:
         self.command_id = command_id
         self.tickers = set(tickers)
         self.ended = False
-        self.sequenced = False  # taken from the frames, never from the channel's name
-        self._last = 0
+        self.expected = -1
         self._begin()
+
+    @classmethod
+    def of(cls, state: SubscriptionState) -> "Subscription":
+        """Give the subscription whose state this is."""
+        restored = cls(state.sid, state.channel, state.tickers, state.command_id)
+        restored.ended = state.ended
+        restored.expected = state.expected
+        restored._first = state.first
+        restored._unnumbered = state.unnumbered
+        restored._repeated = state.repeated
+        restored._missing = list(state.missing)
+        return restored
+
+    def state(self) -> SubscriptionState:
+        """Give all there is as plain values."""
+        return SubscriptionState(
+            self.sid,
+            self.channel,
+            self.command_id,
+            sorted(self.tickers),
+            self.ended,
+            self.expected,
+            self._first,
+            self._unnumbered,
+            self._repeated,
+            list(self._missing),
+        )
 
     def restart(self) -> None:
         """Begin a new account at the next number."""
         self._begin()
 
     def receive(self, seq: int | None) -> SequenceGap | None:
-        """Enter one frame; gives the gap where its number is not the next one."""
+        """Enter one frame; gives the gap where its number is not the next one.
+
+        To enter a frame whose number is `expected` is to count that up, and no more.
+        """
         if seq is None:
             self._unnumbered += 1
             return None
-        self.sequenced = True
-        expected = self._last + 1
+        expected = self._next
         if seq == expected:
-            self._last = seq
-            self._count += 1
+            self.expected = seq + 1
             return None
         if seq > expected:
             self._missing.append((expected, seq - 1))
-            self._last = seq
-            self._count += 1
+            self.expected = seq + 1
         else:
             self._repeated += 1
+            self.expected = expected
         return SequenceGap(self.sid, self.channel, expected, seq, tuple(sorted(self.tickers)))
 
     def ledger(self) -> SequenceLedger:
         """Give the account as a value."""
-        if not self.sequenced:
+        if self.expected < 0:
             return SequenceLedger(self.channel, False, None, None, self._unnumbered)
+        missing = sum(high - low + 1 for low, high in self._missing)
         return SequenceLedger(
             self.channel,
             True,
             self._first,
-            self._last,
-            self._count,
+            self.expected - 1,
+            self.expected - self._first - missing,
             tuple(self._missing),
             self._repeated,
         )
 
+    @property
+    def _next(self) -> int:
+        return self.expected if self.expected > 0 else 1
+
     def _begin(self) -> None:
-        self._first = self._last + 1
-        self._count = 0
+        self._first = self._next
         self._unnumbered = 0
         self._repeated = 0
         self._missing: list[tuple[int, int]] = []

@@ -45,12 +45,16 @@ from kalshiflow.market.units import (
     Quantity,
     cash_from_dollars,
     complement,
+    known_price,
+    known_quantity,
     price_from_cents,
     price_from_dollars,
     price_to_dollars,
     quantity_from_contracts,
     quantity_to_contracts,
 )
+
+_new = tuple.__new__  # of a named tuple whose fields are all at hand, in a third of the time
 
 
 class TranslationError(ValueError):
@@ -210,24 +214,27 @@ def book_levels(
 
 def book_delta(body: DeltaBody, stamp: Stamp, *, uses_yes_price: bool) -> BookDelta:
     """Translate a delta of any era."""
-    if body.price_dollars is not None:
-        price = price_from_dollars(body.price_dollars)
+    text, contracts = body.price_dollars, body.delta_fp
+    if text is not None:
+        price = known_price(text) or price_from_dollars(text)
     elif body.price is not None:
         price = price_from_cents(body.price)
     else:
         raise TranslationError("a delta without a price")
-    if body.delta_fp is not None:
-        change = quantity_from_contracts(body.delta_fp)
+    if contracts is not None:
+        change = known_quantity(contracts) or quantity_from_contracts(contracts)
     elif body.delta is not None:
         change = Quantity(body.delta * CONTRACT)
     else:
         raise TranslationError("a delta without a change")
     if not -_QUANTITY_LIMIT < change < _QUANTITY_LIMIT:
         raise TranslationError(f"a change of {change} hundredths is beyond any market")
-    side = _word(_OUTCOME_SIDES, body.side, "side")
-    if side is Side.ASK and not uses_yes_price:
+    side = _OUTCOME_SIDES.get(body.side)
+    if side is None:
+        side = _word(_OUTCOME_SIDES, body.side, "side")
+    if side and not uses_yes_price:
         price = complement(price)
-    return BookDelta(body.market_ticker, side, price, change, stamp, body.client_order_id)
+    return _new(BookDelta, (body.market_ticker, side, price, change, stamp, body.client_order_id))
 
 
 def snapshot_body(

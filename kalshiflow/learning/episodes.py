@@ -220,7 +220,7 @@ def _dated(events: Sequence[MarketEvent]) -> tuple[MarketEvent, ...]:
         return tuple(events)
     at = first.stamp.market_time
     return tuple(
-        replace(event, stamp=replace(event.stamp, market_time=at))
+        event._replace(stamp=event.stamp._replace(market_time=at))
         if event.stamp.time_source is TimeSource.RECEIVE
         else event
         for event in events

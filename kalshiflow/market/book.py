@@ -22,17 +22,27 @@ class Book:
     names a price off the grid raises `BookCorrupt` (`BookCrossed` for a cross) and changes nothing.
     """
 
-    __slots__ = ("asks", "best_ask_index", "best_bid_index", "bids", "grid", "ticker")
+    __slots__ = ("_places", "asks", "best_ask_index", "best_bid_index", "bids", "grid", "ticker")
 
     def __init__(self, ticker: str, grid: PriceGrid = CENT_GRID) -> None:
         self.ticker = ticker
         self.grid = grid
+        self._places = grid.places
         size = len(grid)
         self.bids: list[int] = [0] * size
         self.asks: list[int] = [0] * size
         # The index of the best level; -1 (no bid) and len(grid) (no ask) where a side is empty.
         self.best_bid_index = -1
         self.best_ask_index = size
+
+    @classmethod
+    def of_sizes(cls, ticker: str, grid: PriceGrid, bids: list[int], asks: list[int]) -> "Book":
+        """Give the book whose quantities these are, price by price of the grid; lists are kept."""
+        book = cls(ticker, grid)
+        book.bids, book.asks = bids, asks
+        book.best_bid_index = max((i for i, q in enumerate(bids) if q), default=-1)
+        book.best_ask_index = min((i for i, q in enumerate(asks) if q), default=len(asks))
+        return book
 
     @property
     def best_bid(self) -> Price | None:
@@ -68,27 +78,28 @@ class Book:
 
     def apply_delta(self, side: Side, price: Price, change: int) -> Quantity:
         """Change one level by a signed quantity and give its new size."""
-        if price not in self.grid:
+        # The hottest lines of all: a side's truth (0 bid, 1 ask) is asked for without a call.
+        index = self._places.get(price)
+        if index is None:
             raise BookCorrupt(f"{self.ticker}: price {price_to_dollars(price)} is not on its grid")
-        index = self.grid.index(price)
-        levels = self.bids if side == Side.BID else self.asks
+        levels = self.asks if side else self.bids
         size = levels[index] + change
-        if size < 0:
-            raise BookCorrupt(
-                f"{self.ticker} {side.name.lower()} {price_to_dollars(price)}: "
-                f"size would be {quantity_to_contracts(Quantity(size))}"
-            )
-        if size and self._would_cross(side, index):
-            raise BookCrossed(
-                f"{self.ticker}: {side.name.lower()} {price_to_dollars(price)} crosses the book "
-                f"{self._name(self.best_bid_index)} / {self._name(self.best_ask_index)}"
-            )
-        levels[index] = size
-        if side == Side.BID:
-            self._settle_best_bid(index, size)
+        if size > 0:
+            if index <= self.best_bid_index if side else index >= self.best_ask_index:
+                raise self._crossed(side, price)
+            levels[index] = size
+            if not side:
+                if index > self.best_bid_index:  # noqa: PLR1730 -- without a call
+                    self.best_bid_index = index
+            elif index < self.best_ask_index:
+                self.best_ask_index = index
+        elif size == 0:
+            levels[index] = 0
+            if index == (self.best_ask_index if side else self.best_bid_index):
+                self._seek_best(side)
         else:
-            self._settle_best_ask(index, size)
-        return Quantity(size)
+            raise self._negative(side, price, size)
+        return size  # type: ignore[return-value]  # naming its type is a call, too
 
     def quantity_at(self, side: Side, price: Price) -> Quantity:
         """Give the resting quantity at a price of the grid."""
@@ -152,24 +163,26 @@ class Book:
             sizes[index] = quantity
         return sizes
 
-    def _would_cross(self, side: Side, index: int) -> bool:
-        if side == Side.BID:
-            return index >= self.best_ask_index
-        return index <= self.best_bid_index
+    def _seek_best(self, side: Side) -> None:
+        if side:
+            while self.best_ask_index < len(self.asks) and not self.asks[self.best_ask_index]:
+                self.best_ask_index += 1
+        else:
+            while self.best_bid_index >= 0 and not self.bids[self.best_bid_index]:
+                self.best_bid_index -= 1
 
-    def _settle_best_bid(self, index: int, size: int) -> None:
-        if size:
-            self.best_bid_index = max(self.best_bid_index, index)
-            return
-        while self.best_bid_index >= 0 and not self.bids[self.best_bid_index]:
-            self.best_bid_index -= 1
+    def _crossed(self, side: Side, price: Price) -> BookCrossed:
+        bid, ask = self._name(self.best_bid_index), self._name(self.best_ask_index)
+        return BookCrossed(
+            f"{self.ticker}: {Side(side).name.lower()} {price_to_dollars(price)} crosses the book "
+            f"{bid} / {ask}"
+        )
 
-    def _settle_best_ask(self, index: int, size: int) -> None:
-        if size:
-            self.best_ask_index = min(self.best_ask_index, index)
-            return
-        while self.best_ask_index < len(self.asks) and not self.asks[self.best_ask_index]:
-            self.best_ask_index += 1
+    def _negative(self, side: Side, price: Price, size: int) -> BookCorrupt:
+        return BookCorrupt(
+            f"{self.ticker} {Side(side).name.lower()} {price_to_dollars(price)}: "
+            f"size would be {quantity_to_contracts(Quantity(size))}"
+        )
 
     def _name(self, index: int) -> str:
         if 0 <= index < len(self.grid):

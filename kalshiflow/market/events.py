@@ -1,7 +1,10 @@
-"""What happens in a market, as facts: snapshots, deltas, public trades, changes of status."""
+"""What happens in a market, as facts: snapshots, deltas, public trades, changes of status.
 
-from dataclasses import dataclass
+They are named tuples, for they are made by the million, and nothing unchangeable is made cheaper.
+"""
+
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from kalshiflow.market.listing import MarketResult, MarketStatus, PriceGrid
 from kalshiflow.market.units import Price, Quantity
@@ -27,8 +30,7 @@ class TimeSource(StrEnum):
     RECEIVE = "receive"  # no exchange time was seen yet on the connection: our clock
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """Where and when a frame was received. All times are UTC nanoseconds.
 
     `frame_no` is dense from 1 within a session and is the one order of replay; 0 marks rows that
@@ -47,8 +49,7 @@ class Stamp:
 Levels = tuple[tuple[Price, Quantity], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BookSnapshot:
+class BookSnapshot(NamedTuple):
     """A whole book: levels of both sides on the YES scale, best first."""
 
     ticker: str
@@ -57,8 +58,7 @@ class BookSnapshot:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class BookDelta:
+class BookDelta(NamedTuple):
     """A signed change of the resting quantity at one price of one side."""
 
     ticker: str
@@ -69,8 +69,7 @@ class BookDelta:
     client_order_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PublicTrade:
+class PublicTrade(NamedTuple):
     """Anyone's trade. `taker_side` is the side of the book that the taker's order was on."""
 
     ticker: str
@@ -81,8 +80,7 @@ class PublicTrade:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class MarketStatusChanged:
+class MarketStatusChanged(NamedTuple):
     """A step of a market's life, with what the exchange told of it."""
 
     ticker: str

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 
 from kalshiflow.market.units import CENT, DOLLAR, Price, price_to_dollars
 
@@ -57,45 +58,45 @@ class PriceBand:
 class PriceGrid:
     """A market's valid prices, strictly between 0 and 1 dollar, indexed from 0 upwards.
 
+    `places` has each price's place in `prices`.
+
     Built from the exchange's `price_ranges`. Bands must join up, and each band's width must be a
     whole number of its steps; anything else raises `GridError`.
     """
 
     bands: tuple[PriceBand, ...]
     prices: tuple[Price, ...] = field(init=False, repr=False, compare=False)
-    _index: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    places: dict[Price, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         prices = tuple(_prices_of(self.bands))
-        index = [-1] * (DOLLAR + 1)
-        for position, price in enumerate(prices):
-            index[price] = position
         object.__setattr__(self, "prices", prices)
-        object.__setattr__(self, "_index", tuple(index))
+        object.__setattr__(self, "places", {price: place for place, price in enumerate(prices)})
 
     def __len__(self) -> int:
         return len(self.prices)
 
     def __contains__(self, price: object) -> bool:
-        return isinstance(price, int) and 0 <= price <= DOLLAR and self._index[price] >= 0
+        return isinstance(price, int) and price in self.places
 
     def index(self, price: Price) -> int:
         """Give the position of `price`; raises `GridError` where it is not a valid price."""
-        if price in self:
-            return self._index[price]
-        raise GridError(f"price {price_to_dollars(price)} is not on the market's price grid")
+        place = self.places.get(price)
+        if place is None:
+            raise GridError(f"price {price_to_dollars(price)} is not on the market's price grid")
+        return place
 
     def at_or_below(self, price: int) -> Price | None:
         """Give the highest valid price that is not above `price`, if there is one."""
         for candidate in range(min(price, DOLLAR), 0, -1):
-            if self._index[candidate] >= 0:
+            if candidate in self.places:
                 return Price(candidate)
         return None
 
     def at_or_above(self, price: int) -> Price | None:
         """Give the lowest valid price that is not below `price`, if there is one."""
         for candidate in range(max(price, 0), DOLLAR):
-            if self._index[candidate] >= 0:
+            if candidate in self.places:
                 return Price(candidate)
         return None
 
@@ -124,6 +125,12 @@ def encode_grid(grid: PriceGrid) -> list[list[int]]:
 
 def decode_grid(bands: Iterable[Sequence[int]]) -> PriceGrid:
     """Read what `encode_grid` wrote."""
+    return _grid_of(tuple((start, end, step) for start, end, step in bands))
+
+
+@lru_cache(maxsize=64)
+def _grid_of(bands: tuple[tuple[int, int, int], ...]) -> PriceGrid:
+    # Thousands of markets share a handful of grids, and a grid is not cheap to build.
     return PriceGrid(
         tuple(PriceBand(Price(start), Price(end), Price(step)) for start, end, step in bands)
     )

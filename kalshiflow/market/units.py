@@ -64,11 +64,13 @@ def complement(price: Price) -> Price:
 
 def quantity_from_contracts(text: str) -> Quantity:
     """Read a signed number of contracts such as `"-54.00"` (at most two decimals)."""
-    if 3 < len(text) <= _LONGEST_TEXT and text[-3] == ".":
-        digits = text[:-3] + text[-2:]
-        if digits.isdecimal() and digits.isascii():
-            return Quantity(int(digits))
-    return Quantity(_parse(text, QUANTITY_PLACES, "quantity"))
+    quantity = _QUANTITY_OF.get(text)
+    if quantity is None:
+        quantity = Quantity(_parse(text, QUANTITY_PLACES, "quantity"))
+        if len(_QUANTITY_OF) >= _QUANTITIES_KEPT:
+            _QUANTITY_OF.clear()
+        _QUANTITY_OF[text] = quantity
+    return quantity
 
 
 def quantity_to_contracts(quantity: Quantity) -> str:
@@ -130,3 +132,10 @@ def _format(value: int, places: int) -> str:
 
 # The four-decimal texts are what the exchange sends: one look-up instead of a parse per level.
 _PRICE_OF = {_format(value, PRICE_PLACES): Price(value) for value in range(DOLLAR + 1)}
+# What has been read before, `None` where a text was not: for those who read by the million.
+known_price = _PRICE_OF.get
+
+# A feed tells the same quantities over and over; no text in here is longer than `_LONGEST_TEXT`.
+_QUANTITY_OF: dict[str, Quantity] = {}
+_QUANTITIES_KEPT = 2**14
+known_quantity = _QUANTITY_OF.get

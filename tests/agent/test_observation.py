@@ -131,10 +131,7 @@ def test_speed_and_receive_times_play_no_part():
     def shifted(event):
         old = event.stamp
         late = Stamp(old.frame_no + 5, 17, old.market_time, old.time_source, 3, 4, 5)
-        return type(event)(*[late if v is old else v for v in fields_of(event)])
-
-    def fields_of(event):
-        return [getattr(event, name) for name in event.__dataclass_fields__]
+        return event._make(late if value is old else value for value in event)
 
     assert observations([shifted(e) for e in script()]) == observations(script())
 

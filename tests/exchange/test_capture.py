@@ -13,7 +13,10 @@ from kalshiflow.exchange.capture import (
     CaptureWriter,
     capture_span,
     capture_tickers,
+    coarsest_grid,
+    has_receive_times,
     read_capture,
+    told_price_scale,
     uses_yes_price,
 )
 
@@ -127,3 +130,39 @@ def test_an_empty_recording_has_no_span(tmp_path):
     assert list(read_capture(path)) == []
     with pytest.raises(CaptureError, match="no frames"):
         capture_span(path)
+
+
+def test_lines_of_no_form_can_be_kept_as_frames_with_the_time_of_the_one_before(tmp_path):
+    path = tmp_path / "odd.jsonl"
+    odd = b"what is this?"
+    path.write_bytes(b"\n".join([odd, SNAPSHOT, delta(2, 5), b'{"a":1}', delta(3, 7), odd]))
+
+    kept = list(read_capture(path, keeps_bad=True))
+
+    assert [frame.raw for frame in kept] == [
+        *(odd, SNAPSHOT, delta(2, 5), b'{"a":1}', delta(3, 7), odd)
+    ]
+    assert [frame.received_at for frame in kept] == [5_000_000] * 4 + [7_000_000] * 2
+    with pytest.raises(CaptureError):
+        list(read_capture(path))
+
+
+def test_a_recording_says_whether_it_has_receive_times_and_which_price_scale(tmp_path):
+    own, stamped, bare = (tmp_path / name for name in ("own", "stamped", "bare"))
+    with CaptureWriter(own, uses_yes_price=True) as writer:
+        writer.write(SNAPSHOT, 7)
+    stamped.write_text('{"recv_ts":"2023-08-31T09:30:11-04:00","type":"trade","msg":{}}')
+    bare.write_bytes(SNAPSHOT)
+
+    assert [has_receive_times(path) for path in (own, stamped, bare)] == [True, True, False]
+    assert [told_price_scale(path) for path in (own, stamped, bare)] == [True, None, None]
+
+
+@pytest.mark.parametrize(
+    ("prices", "step"), [((), 100), ((100, 9_900), 100), ((100, 4_010), 10), ((4_013,), 1)]
+)
+def test_the_coarsest_grid_that_holds_all_prices_is_taken(prices, step):
+    grid = coarsest_grid(prices)
+
+    assert grid.bands[0].step == step
+    assert all(price in grid for price in prices)

@@ -551,3 +551,48 @@ def test_no_value_in_any_field_makes_it_raise(good, data):
 
     assert received.frame_no == 1
     assert received.error is None or received.event is None
+
+
+@given(st.sampled_from(["top", "msg"]), st.booleans(), st.data())
+def test_a_delta_is_read_in_one_way_whether_or_not_it_comes_in_its_turn(place, yes_prices, data):
+    good = json.loads(delta(2, ts="2026-11-20T14:30:00.979830Z", side="no"))
+    target = good if place == "top" else good["msg"]
+    values = json_values | st.sampled_from(["0.0000", "1.0000", "-1.5", "yes", "", "Z", 1, 2, 3])
+    field = data.draw(st.sampled_from(sorted(target)))
+    broken = {**target, field: data.draw(values)}
+    told = broken if place == "top" else good | {"msg": broken}
+    in_turn, answering = (fed(delta(1), uses_yes_price=yes_prices) for _ in range(2))
+
+    plain = in_turn.receive(msgspec.json.encode(told), NOW)
+    # One that answers a command is none of those that are taken the short way.
+    answer = answering.receive(msgspec.json.encode(told | {"id": 7}), NOW)
+
+    assert msgspec.structs.replace(plain, command_id=None) == msgspec.structs.replace(
+        answer, command_id=None
+    )
+    assert in_turn.state() == answering.state()
+
+
+def test_a_first_number_of_zero_is_no_delta_in_its_turn():
+    feed = fed(subscribed())
+    assert feed.receive(delta(0), NOW).gap.expected == 1
+    assert feed.receive(delta(1), NOW).gap is None
+
+
+def test_a_delta_in_its_turn_is_taken_as_its_event():
+    feed = fed(delta(1))
+    taken = feed.take(delta(2), NOW)
+    assert isinstance(taken, BookDelta)
+    assert feed.told(taken) == fed(delta(1)).receive(delta(2), NOW)
+    assert feed.take(delta(4), NOW).gap is not None
+
+
+def test_a_restored_feed_goes_on_where_the_first_one_was():
+    feed = fed(subscribed(), delta(1), delta(3), delta(3), snapshot(1, sid=2), delta(None, sid=3))
+    feed.asked(9, ["A", "B"])
+    restored = Feed.restore(feed.state())
+
+    assert restored.state() == feed.state()
+    assert restored.ledgers() == feed.ledgers()
+    for raw in (delta(9), subscribed(sid=4, command_id=9), snapshot(2, sid=4), ok(10, ["M"])):
+        assert restored.receive(raw, NOW) == feed.receive(raw, NOW)

@@ -1,5 +1,8 @@
 """Times: to the last digit, both ways."""
 
+import re
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,32 @@ MOMENTS = st.integers(0, 2**62)
 @given(MOMENTS)
 def test_a_time_survives_the_wire(at):
     assert nanoseconds(iso_time(at)) == at
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)), st.text("0123456789", max_size=9))
+def test_a_time_is_read_as_its_second_and_its_fraction_to_the_last_digit(moment, digits):
+    second = moment.replace(microsecond=0, tzinfo=UTC)
+    fraction = f".{digits}" if digits else ""
+    expected = int(second.timestamp()) * 10**9 + int(digits.ljust(9, "0"))
+    for _ in range(2):  # the second time out of memory
+        assert nanoseconds(f"{second:%Y-%m-%dT%H:%M:%S}{fraction}Z") == expected
+
+
+@given(st.text("0123456789٣ _+-.:TZ", max_size=14))
+def test_a_second_that_is_known_makes_no_bad_ending_good(ending):
+    second = "2026-11-20T09:00:00"
+    nanoseconds(f"{second}Z")
+    try:
+        expected = datetime.fromisoformat(second + ending)
+    except ValueError:
+        expected = None
+    if expected is None or expected.tzinfo is None:
+        if not re.fullmatch(r"\.[0-9]{1,9}Z", ending):
+            with pytest.raises(ValueError):
+                nanoseconds(second + ending)
+        return
+    if not re.fullmatch(r"\.[0-9]{7,9}Z", ending):
+        assert nanoseconds(second + ending) // 1000 == int(expected.timestamp() * 10**6)
 
 
 @pytest.mark.parametrize(

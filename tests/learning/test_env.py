@@ -198,7 +198,7 @@ def hand_made(*ending):
     for at in range(1, 100):
         change = Quantity(100 if at % 2 else -100)
         events.append(BookDelta("T", Side.BID, Price(3000), change, stamp(at)))
-    events += [replace(event, stamp=stamp(100)) for event in ending]
+    events += [event._replace(stamp=stamp(100)) for event in ending]
     return Segment("T", "s", Market("T", "E", "a market"), tuple(events))
 
 

@@ -187,7 +187,7 @@ def test_every_kind_of_event_survives_the_file(tmp_path):
     full = Stamp(7, 8, 9_000, TimeSource.CARRIED, 6, 2, 3)
     events = [
         snapshot(1),
-        replace(delta(2), client_order_id="mine"),
+        delta(2)._replace(client_order_id="mine"),
         trade(3),
         MarketStatusChanged(
             "A", "determined", full, MarketStatus.DETERMINED, MarketResult.SCALAR, Price(12), 13

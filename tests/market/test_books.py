@@ -173,3 +173,32 @@ def test_the_hash_of_books_does_not_depend_on_their_grid() -> None:
         book.apply_snapshot(levels((4_000, 1)), levels((5_000, 2)))
 
     assert books_sha256([coarse]) == books_sha256([fine])
+
+
+def test_restored_books_go_on_where_the_first_ones_were() -> None:
+    books = Books({"KX": TENTH_GRID, "UNSEEN": TENTH_GRID})
+    for ticker in ("KX", "KY", "KZ"):
+        books.apply(snapshot(ticker))
+    books.mark_stale("KZ")
+    restored = Books.restore(books.state())
+
+    assert list(restored) == list(books)
+    assert restored.stale() == {"KZ"}
+    assert restored.state() == books.state()
+    for book in restored.values():
+        assert (book.best_bid, book.best_ask) == (4_000, 6_000)
+    assert restored["KX"].grid == restored.apply(snapshot("UNSEEN")).grid == TENTH_GRID
+    with pytest.raises(BookCrossed):
+        restored.apply(delta(6_000, 1))
+
+
+def test_a_forgotten_market_is_not_known_any_more() -> None:
+    books = Books({"KX": TENTH_GRID})
+    books.apply(snapshot())
+    books.mark_stale("KX")
+    assert books.knows("KX")
+    books.forget("KX")
+    assert not books.knows("KX")
+    assert not books.stale()
+    with pytest.raises(BookCorrupt):
+        books.apply(delta(4_000, 1))

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kalshiflow.exchange.capture import CaptureError, read_capture, uses_yes_price
+from kalshiflow.exchange.capture import (
+    CaptureError,
+    coarsest_grid,
+    named_market,
+    read_capture,
+    uses_yes_price,
+)
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.book import BookCorrupt
 from kalshiflow.market.books import Books
@@ -15,25 +21,13 @@ from kalshiflow.market.events import (
     MarketStatusChanged,
     TimeSource,
 )
-from kalshiflow.market.listing import (
-    CENT_GRID,
-    Event,
-    Market,
-    PriceBand,
-    PriceGrid,
-    Series,
-)
-from kalshiflow.market.units import DOLLAR, Price
+from kalshiflow.market.listing import Event, Market, PriceGrid, Series
+from kalshiflow.market.units import Price
 from kalshiflow.store.frames import bad_frame_gap, missing_gap
 from kalshiflow.store.replay import Gap, Replay
 
 # A market whose description was not recorded is open until well after its last frame.
 OPEN_AFTER = 30 * 24 * 3600 * 1_000_000_000
-GRIDS = (
-    CENT_GRID,
-    PriceGrid((PriceBand(Price(0), DOLLAR, Price(10)),)),
-    PriceGrid((PriceBand(Price(0), DOLLAR, Price(1)),)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +165,7 @@ def _grids(events: Iterable[MarketEvent]) -> dict[str, PriceGrid]:
             seen.update(price for price, _ in (*event.bids, *event.asks))
         elif isinstance(event, BookDelta):
             seen.add(event.price)
-    return {ticker: _coarsest(seen) for ticker, seen in prices.items()}
-
-
-def _coarsest(prices: set[Price]) -> PriceGrid:
-    for grid in GRIDS:
-        if all(price in grid for price in prices):
-            return grid
-    return GRIDS[-1]
+    return {ticker: coarsest_grid(seen) for ticker, seen in prices.items()}
 
 
 def _possible(
@@ -197,11 +184,7 @@ def _possible(
 
 
 def _market(ticker: str, grid: PriceGrid, start: int, end: int) -> Market:
-    event_ticker = ticker.rpartition("-")[0] or ticker
-    market = Market(
-        ticker, event_ticker, ticker, grid, open_time=start, close_time=end + OPEN_AFTER
-    )
-    return replace(market, series_ticker=ticker.partition("-")[0])
+    return replace(named_market(ticker, grid), open_time=start, close_time=end + OPEN_AFTER)
 
 
 def _series(markets: Iterable[Market]) -> tuple[Series, ...]:

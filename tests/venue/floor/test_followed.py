@@ -1,7 +1,6 @@
 """Recordings: the steps of lives that they tell of, and what they reach while nothing trades."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from life_scene import ASK, BID, CLOSE, DECI, NOW, TICKER, Scene
@@ -62,7 +61,7 @@ def test_a_recorded_result_is_paid_only_when_the_recording_says_so() -> None:
         recorded("settled"),
         recorded("something_new"),
         recorded("close_date_updated"),
-        replace(recorded("deactivated"), ticker="KXOTHER"),
+        recorded("deactivated")._replace(ticker="KXOTHER"),
     ],
 )
 def test_a_recorded_step_that_cannot_be_taken_changes_nothing(event: MarketStatusChanged) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from session_writer import NewSession, SessionWriter, new_session_id
 
 from kalshiflow.exchange import messages, translate
 from kalshiflow.exchange.capture import CaptureError
@@ -18,7 +19,6 @@ from kalshiflow.market.listing import FeeTerms, Market, MarketStatus
 from kalshiflow.store import read
 from kalshiflow.store.database import Store
 from kalshiflow.store.markets import save_markets
-from kalshiflow.store.sessions import NewSession, SessionWriter, new_session_id
 from kalshiflow.venue.app import serve
 from kalshiflow.venue.config import RecordedSession, VenueConfig
 from kalshiflow.venue.replay.session import load_session
