@@ -12,9 +12,15 @@ import asyncpg
 
 from kalshiflow.store.errors import SchemaUnknown, StoreUnavailable
 
-SCHEMA_REVISION = "r0001"
+SCHEMA_REVISION = "r0002"
 CONNECT_SECONDS = 10.0
 _JSONB_VERSION = b"\x01"
+# A client whose machine went down must not hold its locks for hours.
+_SERVER_SETTINGS = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 T = TypeVar("T")
 
@@ -25,8 +31,13 @@ CONNECTION_TROUBLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InternalClientError,  # what asyncpg's own bookkeeping raises as a connection breaks
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,  # it is being shut down, or was
+    asyncpg.InsufficientResourcesError,  # its disk is full, its memory, its connections
+    asyncpg.PostgresSystemError,  # its disk cannot be written or read
+    asyncpg.TransactionRollbackError,  # a deadlock: one of two had to yield
+    asyncpg.ReadOnlySQLTransactionError,  # it is a standby, for now
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
@@ -37,6 +48,7 @@ class Store:
 
     def __init__(self, pool: Any) -> None:
         self.pool = pool
+        self.days: set[int] = set()  # days since 1970 whose partitions are known to be there
 
     @classmethod
     async def open(cls, url: str, *, max_connections: int = 4) -> "Store":
@@ -48,7 +60,11 @@ class Store:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 pool = await asyncpg.create_pool(
-                    _plain(url), min_size=1, max_size=max_connections, init=_prepare
+                    _plain(url),
+                    min_size=1,
+                    max_size=max_connections,
+                    init=_prepare,
+                    server_settings=_SERVER_SETTINGS,
                 )
         except CONNECTION_TROUBLE as failed:
             raise StoreUnavailable(

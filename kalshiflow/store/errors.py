@@ -17,5 +17,9 @@ class SessionLost(StoreError):
     """The session being written was closed by somebody else: two recorders are at work."""
 
 
+class LeaseLost(StoreError):
+    """The right to record was taken over by somebody else; nothing more may be written."""
+
+
 class NotRecorded(StoreError):
     """A session, market or frame that the store does not hold."""

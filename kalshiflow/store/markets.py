@@ -15,8 +15,8 @@ from kalshiflow.market.listing import (
     encode_grid,
 )
 from kalshiflow.market.units import Price
+from kalshiflow.store import rows
 from kalshiflow.store.database import Store
-from kalshiflow.store.frames import storable
 
 _COLUMNS = (
     "ticker",
@@ -39,39 +39,40 @@ _UPSERT = (
     f" ({', '.join(f'${place}' for place in range(1, len(_COLUMNS) + 1))})"
     " ON CONFLICT (ticker) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+    + " WHERE rl_markets.updated_at <= excluded.updated_at"
 )
 _LIFE = (
     "UPDATE rl_markets SET status = coalesce($2, status),"
     " result = CASE WHEN $3 = '' THEN result ELSE $3 END,"
     " settlement_value = coalesce($4, settlement_value),"
     " close_time = coalesce($5, close_time), grid = coalesce($6, grid), updated_at = $7"
-    " WHERE ticker = $1"
+    " WHERE ticker = $1 AND updated_at <= $7"
+)
+
+_UNSETTLED = (
+    "SELECT * FROM rl_markets WHERE status <> $1 AND ticker IN"
+    " (SELECT unnest(markets) FROM rl_orderbook_sessions"
+    " WHERE environment = $2 AND origin = $3 AND shard = $4 AND started_at >= $5)"
+    " ORDER BY ticker"
 )
 
 
 async def save_markets(store: Store, listed: Iterable[Market], *, at: int) -> None:
     """Store markets as the exchange lists them now; a later listing replaces an earlier one."""
-    rows = [
-        (
-            market.ticker,
-            storable(market.event_ticker),
-            storable(market.series_ticker),
-            storable(market.title),
-            encode_grid(market.grid),
-            market.status.value,
-            market.open_time,
-            market.close_time,
-            market.result.value,
-            market.settlement_value,
-            market.fees.fee_type.value,
-            market.fees.multiplier.numerator,
-            market.fees.multiplier.denominator,
-            at,
-        )
-        for market in sorted(listed, key=_ticker)
-    ]
     async with store.transaction() as connection:
-        await connection.executemany(_UPSERT, rows)
+        await list_markets(connection, listed, at=at)
+
+
+async def list_markets(connection: Any, listed: Iterable[Market], *, at: int) -> None:
+    """Store markets as the exchange listed them at a time, within a caller's transaction.
+
+    What is known of a later time stays.
+    """
+    found = [
+        (market.ticker, *rows.listing_values(market), at) for market in sorted(listed, key=_ticker)
+    ]
+    if found:
+        await connection.executemany(_UPSERT, found)
 
 
 async def markets(store: Store, tickers: Sequence[str] | None = None) -> dict[str, Market]:
@@ -87,23 +88,33 @@ async def markets(store: Store, tickers: Sequence[str] | None = None) -> dict[st
     return {record["ticker"]: _market_of(record) for record in found}
 
 
+async def unsettled(
+    store: Store, *, environment: str, origin: str, shard: str, since: int
+) -> dict[str, Market]:
+    """Give the markets without a settlement among those that a shard recorded since a time."""
+    async with store.connection() as connection:
+        found = await connection.fetch(
+            _UNSETTLED, MarketStatus.FINALIZED.value, environment, origin, shard, since
+        )
+    return {record["ticker"]: _market_of(record) for record in found}
+
+
 async def apply_lifecycle(connection: Any, events: Iterable[MarketStatusChanged]) -> None:
     """Bring stored markets up to date with lifecycle events, within a caller's transaction."""
-    await connection.executemany(
-        _LIFE,
-        [
-            (
-                event.ticker,
-                None if event.status is None else event.status.value,
-                event.result.value,
-                event.settlement_value,
-                event.close_time,
-                None if event.grid is None else encode_grid(event.grid),
-                event.stamp.received_at,
-            )
-            for event in sorted(events, key=_ticker)
-        ],
-    )
+    found = [
+        (
+            event.ticker,
+            None if event.status is None else event.status.value,
+            event.result.value,
+            event.settlement_value,
+            event.close_time,
+            None if event.grid is None else encode_grid(event.grid),
+            event.stamp.received_at,
+        )
+        for event in sorted(events, key=_ticker)
+    ]
+    if found:
+        await connection.executemany(_LIFE, found)
 
 
 def _ticker(named: Market | MarketStatusChanged) -> str:

@@ -12,10 +12,10 @@ from kalshiflow.store.errors import StoreUnavailable
 _LOCK = 0x6B616C73  # any number of our own; two migrations at once wait for each other
 
 
-def migrate(url: str) -> str:
+def migrate(url: str, revision: str = "head") -> str:
     """Run the missing migrations and give the revision reached; does nothing on a current database.
 
-    Raises `StoreUnavailable` where the database cannot be reached.
+    `revision` is where to stop. Raises `StoreUnavailable` where the database cannot be reached.
     """
     engine = sqlalchemy.create_engine(
         sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2"),
@@ -26,12 +26,12 @@ def migrate(url: str) -> str:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     except sqlalchemy.exc.OperationalError as failed:
         raise StoreUnavailable(f"the database cannot be reached: {_first_line(failed)}") from failed
     finally:
         engine.dispose()
-    return newest_revision()
+    return newest_revision() if revision == "head" else revision
 
 
 def newest_revision() -> str:

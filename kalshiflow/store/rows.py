@@ -1,6 +1,6 @@
 """Market events as table rows and back: pure, and one place for the order of columns."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kalshiflow.market.events import (
     BookDelta,
@@ -12,8 +12,15 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.listing import MarketResult, MarketStatus, decode_grid, encode_grid
+from kalshiflow.market.listing import (
+    Market,
+    MarketResult,
+    MarketStatus,
+    decode_grid,
+    encode_grid,
+)
 from kalshiflow.market.units import Price, Quantity
+from kalshiflow.store.frames import storable
 from kalshiflow.store.replay import Gap
 
 SNAPSHOTS = "rl_orderbook_snapshots"
@@ -22,6 +29,8 @@ TRADES = "rl_public_trades"
 LIFECYCLE = "rl_market_lifecycle"
 FRAMES = "rl_feed_frames"
 GAPS = "rl_feed_gaps"
+LISTINGS = "rl_market_listings"
+AUDITS = "rl_book_audits"
 
 # Table to columns, in the order in which rows are made and copied.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -104,6 +113,36 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "started_at",
         "recovered_at",
     ),
+    LISTINGS: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "reason",
+        "event_ticker",
+        "series_ticker",
+        "title",
+        "grid",
+        "status",
+        "open_time",
+        "close_time",
+        "result",
+        "settlement_value",
+        "fee_type",
+        "fee_multiplier_num",
+        "fee_multiplier_den",
+        "at",
+    ),
+    AUDITS: (
+        "session_id",
+        "frame_no",
+        "ticker",
+        "at",
+        "verdict",
+        "tries",
+        "took",
+        "age",
+        "detail",
+    ),
 }
 
 Row = tuple[Any, ...]
@@ -111,6 +150,18 @@ Row = tuple[Any, ...]
 _SOURCES = tuple(TimeSource)  # the code of a time source is its place: exchange, carried, receive
 _CODES = {source: code for code, source in enumerate(_SOURCES)}
 _SIDES = (Side.BID, Side.ASK)
+
+
+class Audit(NamedTuple):
+    """How a book compared with the exchange's own answer. Times are nanoseconds."""
+
+    ticker: str
+    at: int
+    verdict: str
+    tries: int
+    took: int
+    age: int | None
+    detail: str
 
 
 def delta_row(session_id: str, event: BookDelta) -> Row:
@@ -133,8 +184,8 @@ def delta_row(session_id: str, event: BookDelta) -> Row:
     )
 
 
-def snapshot_row(session_id: str, event: BookSnapshot, source: str = "exchange") -> Row:
-    """Give the row of a snapshot."""
+def snapshot_row(session_id: str | None, event: BookSnapshot, source: str = "exchange") -> Row:
+    """Give the row of a snapshot; one from REST belongs to no session."""
     return (
         session_id,
         event.stamp.frame_no,
@@ -195,6 +246,41 @@ def gap_row(session_id: str, gap: Gap) -> Row:
         gap.started_at,
         gap.recovered_at,
     )
+
+
+def listing_values(market: Market) -> Row:
+    """Give what a listing tells of a market beside its ticker, in the tables' order."""
+    return (
+        storable(market.event_ticker),
+        storable(market.series_ticker),
+        storable(market.title),
+        encode_grid(market.grid),
+        market.status.value,
+        market.open_time,
+        market.close_time,
+        market.result.value,
+        market.settlement_value,
+        market.fees.fee_type.value,
+        market.fees.multiplier.numerator,
+        market.fees.multiplier.denominator,
+    )
+
+
+def listing_row(session_id: str, frame_no: int, market: Market, reason: str, at: int) -> Row:
+    """Give the row of a market as it is listed from a frame on."""
+    return (
+        session_id,
+        frame_no,
+        market.ticker,
+        reason,
+        *listing_values(market),
+        at,
+    )
+
+
+def audit_row(session_id: str, frame_no: int, audit: Audit) -> Row:
+    """Give the row of a book's comparison with the exchange's own answer."""
+    return (session_id, frame_no, *audit[:-1], storable(audit.detail))
 
 
 def delta_of(record: Any) -> BookDelta:

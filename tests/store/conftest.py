@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 import pytest
+from session_writer import NewSession, SessionWriter, new_session_id
 
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.book import BookCorrupt
@@ -14,7 +15,6 @@ from kalshiflow.market.listing import CENT_GRID
 from kalshiflow.store.database import Store
 from kalshiflow.store.frames import bad_frame_gap, missing_gap
 from kalshiflow.store.replay import Gap
-from kalshiflow.store.sessions import NewSession, SessionWriter, new_session_id
 
 STARTED_AT = 1_795_000_000_000_000_000
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from session_writer import SessionWriter, new_session_id
 
 from kalshiflow.exchange.capture import capture_tickers, read_capture
 from kalshiflow.market.events import Side
@@ -21,7 +22,6 @@ from kalshiflow.store.read import (
     session_events,
     session_gaps,
 )
-from kalshiflow.store.sessions import SessionWriter, new_session_id
 
 DEMO = Path("kalshi-demo-ws-2026-07/session.jsonl")
 DAY_2023 = Path("kalshi-prod-inxd-2023-08-31/INXD-23AUG31-B4512.jsonl")
