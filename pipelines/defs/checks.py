@@ -1,13 +1,14 @@
 """What must be true of a session before anything is learned from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import dagster as dg
 
 from kalshiflow.learning.episode_files import read_segments
 from kalshiflow.learning.episodes import Segment
-from kalshiflow.store.certificate import Certificate
+from kalshiflow.store.certificate import Certificate, from_json, to_json
 from kalshiflow.store.database import Store
 from kalshiflow.store.proof import certificate as prove
 from kalshiflow.store.read import get_session
@@ -44,7 +45,7 @@ def orderbook_session_checks(
 
     async def proof(store: Store) -> tuple[Certificate | None, Certificate]:
         session = await get_session(store, session_id)
-        return certificate_of(session), await prove(store, session_id)
+        return certificate_of(session), as_told(await prove(store, session_id), session.certificate)
 
     stored, proven = database.run(proof)
     for name, trouble in troubles(stored, proven).items():
@@ -87,6 +88,13 @@ def session_episodes_replay_equal(
         description=trouble,
         metadata={"session": session_id, "most observations compared": MOST_OBSERVATIONS},
     )
+
+
+def as_told(proven: Certificate, told: Mapping[str, Any] | None) -> Certificate:
+    """Leave out of a certificate what one of old (`told`, as JSON) did not speak of."""
+    if told is None:
+        return proven
+    return from_json({name: value for name, value in to_json(proven).items() if name in told})
 
 
 def troubles(stored: Certificate | None, proven: Certificate) -> dict[str, str | None]:

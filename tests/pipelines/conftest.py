@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from session_writer import NewSession, SessionWriter
 
 from kalshiflow.market.books import Books
 from kalshiflow.market.events import BookDelta, BookSnapshot, MarketEvent, PublicTrade, Stamp
@@ -19,7 +20,6 @@ from kalshiflow.market.listing import Market
 from kalshiflow.store.certificate import Certificate
 from kalshiflow.store.database import Store, run
 from kalshiflow.store.markets import save_markets
-from kalshiflow.store.sessions import NewSession, SessionWriter
 from kalshiflow.venue.traders.synthetic import Recording, record
 
 

@@ -4,8 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from kalshiflow.store.certificate import Certificate
-from pipelines.defs.checks import BOOKS_ARE_POSSIBLE, IS_WHOLE, REPLAYS_EQUAL, troubles
+from kalshiflow.store.certificate import Certificate, from_json, to_json
+from pipelines.defs.checks import (
+    BOOKS_ARE_POSSIBLE,
+    IS_WHOLE,
+    REPLAYS_EQUAL,
+    as_told,
+    troubles,
+)
 
 GOOD = Certificate(
     session_id="s",
@@ -80,3 +86,12 @@ def test_books_that_end_otherwise_than_the_recorders_are_told():
 @pytest.mark.parametrize("check", [IS_WHOLE, BOOKS_ARE_POSSIBLE, REPLAYS_EQUAL])
 def test_a_session_that_was_never_closed_fails_every_check(check):
     assert troubles(None, GOOD)[check] is not None
+
+
+def test_what_a_certificate_of_old_did_not_speak_of_is_no_difference():
+    told = {name: value for name, value in to_json(GOOD).items() if name != "audits"}
+    proven = replace(GOOD, audits={"agrees": 3})
+
+    assert troubles(from_json(told), as_told(proven, told))[IS_WHOLE] is None
+    assert troubles(GOOD, as_told(proven, to_json(GOOD)))[IS_WHOLE] is not None
+    assert as_told(proven, None) == proven

@@ -42,7 +42,7 @@ def test_a_listing_is_what_was_known_when_the_session_began():
 def test_a_changed_event_is_found(segments):
     first = segments[0]
     place = next(i for i, event in enumerate(first.events) if isinstance(event, BookDelta))
-    event = replace(first.events[place], change=Quantity(first.events[place].change + 100))
+    event = first.events[place]._replace(change=Quantity(first.events[place].change + 100))
     events = (*first.events[:place], event, *first.events[place + 1 :])
 
     found = difference(segments, [replace(first, events=events), *segments[1:]], THROTTLE, 10)
