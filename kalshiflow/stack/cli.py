@@ -16,8 +16,10 @@ from kalshiflow.stack.errors import StackError
 from kalshiflow.stack.plan import load_plan, log_file, stack_id
 from kalshiflow.stack.postgres import PostgresServer
 from kalshiflow.stack.processes import marked
+from kalshiflow.stack.recordings import import_recordings
 from kalshiflow.stack.screen import log_tail, settings_table, stack_table, starting
 from kalshiflow.stack.services import NAMES, VENUE_EXPORTS, Wish
+from kalshiflow.stack.sessions_cli import app as sessions_app
 from kalshiflow.stack.up import Stack, stack_settings
 
 app = typer.Typer(
@@ -26,6 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(sessions_app, name="sessions")
+app.command(name="import")(import_recordings)
 _console = Console()
 
 
