@@ -9,6 +9,7 @@ instead.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,6 +73,12 @@ def _decimal(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def _shard(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", text):
+        raise ValueError("up to 32 of a-z, 0-9 and -, such as main or shard-2")
+    return text
 
 
 def _yes_no(text: str) -> bool:
@@ -183,6 +190,78 @@ VARIABLES: tuple[Variable, ...] = (
         "100",
         _whole(1, 10_000),
         (_STREAMING, _TRADER),
+    ),
+    Variable(
+        "RL_MARKET_SERIES",
+        "record markets of these series only (discovery; default: all)",
+        "",
+        _names,
+        (_STREAMING, _TRADER),
+    ),
+    Variable(
+        "RL_MARKET_CATEGORIES",
+        "record markets of these categories only (discovery; default: all)",
+        "",
+        _names,
+        (_STREAMING, _TRADER),
+    ),
+    Variable(
+        "RL_MARKET_EXCLUDE",
+        "patterns of tickers that are never taken (discovery), such as KXMVE*",
+        "",
+        _names,
+        (_STREAMING, _TRADER),
+    ),
+    Variable(
+        "RL_COLLECTOR_SHARD",
+        "the name this collector records under; one at a time has it",
+        "main",
+        _shard,
+        (_STREAMING,),
+    ),
+    Variable(
+        "RL_SPOOL_DIR",
+        "what was received and is not in the database yet (default: `spool` in RL_STATE_DIR)",
+        None,
+        Path,
+        (_STREAMING,),
+    ),
+    Variable(
+        "RL_SPOOL_LIMIT_MB",
+        "most that the spool may hold; beyond it reading from the exchange stops",
+        "8192",
+        _whole(16, 10_000_000),
+        (_STREAMING,),
+        "megabytes",
+    ),
+    Variable(
+        "RL_SPOOL_ARCHIVE_DIR",
+        "where spooled frames go, compressed, once they are in the database (default: nowhere)",
+        None,
+        Path,
+        (_STREAMING,),
+    ),
+    Variable(
+        "RL_SAMPLE_RATE",
+        "show screens one of so many book changes; recording takes all of them",
+        "1",
+        _whole(1, 1_000_000),
+        (_STREAMING,),
+    ),
+    Variable(
+        "RL_AUDIT_MARKETS",
+        "books that are compared with the exchange's own answer each minute",
+        "3",
+        _whole(0, 60),
+        (_STREAMING,),
+    ),
+    Variable(
+        "RL_RETENTION_DAYS",
+        "days of recordings that are kept (default: all)",
+        None,
+        _whole(1, 36_500),
+        (_STREAMING,),
+        "days",
     ),
     Variable(
         "RL_SESSION_MAX_MINUTES",

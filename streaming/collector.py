@@ -1,44 +1,49 @@
-"""The collector's loop: find markets, connect, record until the connection ends, begin again."""
+"""The collector's loop: choose markets, connect, record until the connection ends, begin again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from kalshiflow.exchange.backoff import Backoff
-from kalshiflow.exchange.client import KalshiClient
-from kalshiflow.exchange.connection import Connection, connect
+from kalshiflow.exchange.connection import connect
 from kalshiflow.exchange.credentials import Credentials
 from kalshiflow.exchange.environments import Endpoints
-from kalshiflow.exchange.errors import ExchangeError
-from kalshiflow.exchange.selection import select_markets
+from kalshiflow.exchange.errors import (
+    ExchangeError,
+    ExchangeUnavailable,
+    RateLimited,
+    Unauthorised,
+)
 from kalshiflow.market.listing import Market
-from kalshiflow.store.database import Store
-from kalshiflow.store.errors import StoreUnavailable
-from kalshiflow.store.markets import save_markets
-from streaming.broadcast import Hub, encode, snapshot_message
-from streaming.committer import Committer
-from streaming.health import SECOND, Health, State
-from streaming.mending import SnapshotRequests
-from streaming.recorder import Outage, Recorder, SubscriptionEnded
+from kalshiflow.recording.notes import Connected, Disconnected, RestBook, listed
+from kalshiflow.store.batch import new_session_id
+from kalshiflow.store.leases import Lease
+from streaming.broadcast import encode, snapshot_message
+from streaming.health import State, recording_words
+from streaming.line import LOOK_SECONDS, Line, Surroundings
+from streaming.polling import Poller
+from streaming.troubles import NoMarkets, SubscriptionEnded, Trouble, trouble_of
 
-BOOK_CHANNEL = "orderbook_delta"
-LOOK_SECONDS = 0.2  # how often stale markets and the session's length are looked at
 RETRY_CAP_SECONDS = 30.0
+POLL_AFTER = 3  # refusals of the socket with 5xx in a row
+
+STATUS_SECONDS = 5.0
+STOPPED = "the collector was stopped"
+EXPECTED = (ExchangeError, SubscriptionEnded, NoMarkets)
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to record. `market_limit` bounds discovery, `session_seconds` a session's length."""
+class Recording:
+    """What is told of each session. The outage is one that the spool knows nothing of."""
 
-    mode: str
-    tickers: tuple[str, ...]
-    market_limit: int
-    session_seconds: float
+    shard: str
     traded: bool
+    outage_from: int | None = None
+    outage_tickers: tuple[str, ...] = ()
 
 
 class Collector:
@@ -46,163 +51,161 @@ class Collector:
 
     def __init__(
         self,
-        store: Store,
+        around: Surroundings,
         endpoints: Endpoints,
         credentials: Credentials,
-        plan: Plan,
-        *,
-        health: Health,
-        hub: Hub,
-        committer: Committer,
-        clock: Callable[[], int],
+        lease: Lease,
+        recording: Recording,
     ) -> None:
-        self._store = store
+        self._around = around
         self._endpoints = endpoints
         self._credentials = credentials
-        self._plan = plan
-        self._health = health
-        self._hub = hub
-        self._committer = committer
-        self._clock = clock
-        self._recorder: Recorder | None = None
-        self._outage: Outage | None = None
+        self._lease = lease
+        self._recording = recording
+        self._health = around.health
+        self._intake = around.intake
+        self._poller = Poller(around.client, self._tell_rest_book, around.clock)
+        self._refusals = 0
 
     async def run(self) -> None:
         """Record for ever; trouble with the exchange is told in health and waited out."""
         backoff = Backoff(cap=RETRY_CAP_SECONDS)
         while True:
-            frames_before = self._health.deltas + self._health.snapshots
-            try:
-                await self._committer.room()
-                await self._connect_and_record()
-            except (ExchangeError, StoreUnavailable, SubscriptionEnded) as trouble:
-                log.warning("not_recording", reason=str(trouble))
-                self._health.become(State.WAITING, str(trouble))
-            if self._health.deltas + self._health.snapshots > frames_before:
+            await self._room()
+            books_before = self._books_seen()
+            trouble = await self._attempt()
+            if self._books_seen() > books_before:
                 backoff.reset()  # only a book frame proves that a connection was good
-            await asyncio.sleep(backoff.next_delay())
+            await self._wait(trouble, max(trouble.least_pause, backoff.next_delay()))
 
-    def book(self, ticker: str) -> str | None:
+    def book(self, ticker: str) -> bytes | None:
         """Give a market's book as the message for screens, if it can be trusted."""
-        recorder = self._recorder
-        if recorder is None or recorder.books.is_stale(ticker):
+        recorder = self._intake.recorder
+        if recorder.session is None or recorder.books.is_stale(ticker):
             return None
         return encode(snapshot_message(recorder.books[ticker], recorder.newest.get(ticker)))
 
-    async def _connect_and_record(self) -> None:
-        self._health.become(State.CONNECTING, "asking the exchange for its markets")
-        async with KalshiClient(self._endpoints.rest, self._credentials) as client:
-            listed = await select_markets(
-                client,
-                mode=self._plan.mode,
-                tickers=self._plan.tickers,
-                limit=self._plan.market_limit,
-            )
-        if not listed:
-            self._health.become(State.NO_MARKETS, "the exchange lists no market to record")
+    async def _room(self) -> None:
+        """Begin no session that the spool has no room for."""
+        while self._intake.is_stuck:
+            reason = self._intake.spool.trouble or "the spool takes no more"
+            self._become(State.SPOOL_FULL, f"{reason}; recording goes on when there is room")
+            await asyncio.sleep(LOOK_SECONDS)
+            self._intake.retry()
+
+    async def _wait(self, trouble: Trouble, pause: float) -> None:
+        """Wait so many seconds; where the socket is refused for long, read books meanwhile."""
+        self._become(trouble.state, trouble.detail)
+        if not self._is_polling:
+            await asyncio.sleep(pause)
             return
-        await save_markets(self._store, listed, at=self._clock())
-        markets = {market.ticker: market for market in listed}
-        async with connect(self._endpoints.ws, self._credentials, clock=self._clock) as connection:
-            await self._record(connection, markets)
-
-    async def _record(self, connection: Connection, markets: dict[str, Market]) -> None:
-        recorder = self._begin(markets)
-        reason = "the collector was stopped"
+        self._become(State.POLLING, f"books are read over REST, for {trouble.detail}")
         try:
-            await self._subscribe(connection, recorder)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._mend(connection, recorder), name="mend")
-                group.create_task(self._rotate(recorder), name="rotate")
-                await self._read(connection, recorder)
-        except ExceptionGroup as ended:
-            expected, others = ended.split((ExchangeError, SubscriptionEnded))
-            if expected is None or others is not None:
-                raise
-            reason = str(expected.exceptions[0])
-            raise expected.exceptions[0] from ended
-        except ExchangeError as ended:
-            reason = str(ended)
+            async with asyncio.timeout(pause):
+                await self._poller.run()
+        except TimeoutError:
+            return
+        except ExchangeError as failed:
+            self._health.become(
+                State.UNAVAILABLE, f"neither socket nor REST is to be had: {failed}"
+            )
+            await asyncio.sleep(pause)
+
+    async def _attempt(self) -> Trouble:
+        try:
+            self._become(State.CONNECTING, "asking the exchange for its markets")
+            markets = await self._around.chooser.choose()
+            self._poller.tickers = sorted(markets)
+            if not markets:
+                raise NoMarkets(self._around.chooser.nothing)
+            await self._connect_and_record(markets)
+        except EXPECTED as error:
+            if isinstance(error, (Unauthorised, RateLimited)):
+                self._refusals = 0  # this is another trouble, to be told as such
+            return trouble_of(
+                error,
+                key_id=self._credentials.key_id,
+                now=self._around.clock(),
+                is_active=await self._is_active(error),
+            )
+        raise AssertionError("a connection ends with an error")
+
+    async def _connect_and_record(self, markets: Mapping[str, Market]) -> None:
+        self._become(State.CONNECTING, f"connecting, to record {len(markets)} markets")
+        try:
+            async with connect(
+                self._endpoints.ws, self._credentials, clock=self._around.clock
+            ) as connection:
+                self._refusals = 0
+                self._poller.forget()
+                self._begin(markets)
+                await self._record(Line(self._around, connection), markets)
+        except ExchangeUnavailable:
+            self._refusals += 1
             raise
-        finally:
-            self._end(recorder, reason)
 
-    async def _read(self, connection: Connection, recorder: Recorder) -> None:
-        committer = self._committer
-        async for frame in connection:
-            if committer.is_full:
-                await committer.room()
-            recorder.take(frame.raw, frame.received_at)
+    async def _record(self, line: Line, markets: Mapping[str, Market]) -> None:
+        # Whatever else ends a line ends the process, and is put right from the spool.
+        try:
+            await line.run(markets.keys())
+        except EXPECTED as ended:
+            self._end(str(ended))
+            raise
+        except asyncio.CancelledError:
+            self._end(STOPPED)
+            raise
 
-    async def _subscribe(self, connection: Connection, recorder: Recorder) -> None:
-        tickers = sorted(recorder.markets)
-        for channels, names in (
-            ([BOOK_CHANNEL], tickers),
-            (["trade"], tickers),
-            (["market_lifecycle_v2"], []),
-        ):
-            command_id = await connection.subscribe(channels, names, use_yes_price=True)
-            recorder.feed.asked(command_id, names)
-            if BOOK_CHANNEL in channels:
-                recorder.vital.add(command_id)
-
-    async def _mend(self, connection: Connection, recorder: Recorder) -> None:
-        requests = SnapshotRequests()
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            stale = recorder.books.stale()
-            self._health.stale_markets = len(stale)
-            self._health.last_ping_at = connection.last_ping_at
-            sid = recorder.feed.sid_of(BOOK_CHANNEL)
-            due = requests.due(stale, self._clock())
-            if due and sid is not None:
-                log.info("snapshots_asked", markets=len(due))
-                recorder.vital.add(await connection.get_snapshot(sid, due))
-
-    async def _rotate(self, recorder: Recorder) -> None:
-        length = int(self._plan.session_seconds * SECOND)
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            began = recorder.writer.session.started_at
-            writer = recorder.writer
-            if self._clock() - began < length or not (writer.has_book and writer.frames):
-                continue  # one without a frame of its own would prove nothing
-            ended = recorder.rotate(self._clock())
-            self._committer.retire(ended, "its longest recording was reached")
-            self._follow(recorder)
-
-    def _begin(self, markets: dict[str, Market]) -> Recorder:
-        now = self._clock()
-        recorder = Recorder(
-            self._store,
-            markets,
-            self._health,
-            self._hub,
-            environment=self._endpoints.environment.value,
-            traded=self._plan.traded,
-            at=now,
-            outage=self._outage,
+    def _begin(self, markets: Mapping[str, Market]) -> None:
+        now, told = self._around.clock(), self._recording
+        self._intake.note(
+            Connected(
+                session_id=new_session_id(now),
+                origin="collector",
+                environment=self._endpoints.environment.value,
+                traded=told.traded,
+                markets=listed(markets.values()),
+                shard=told.shard,
+                epoch=self._lease.epoch,
+                outage_from=told.outage_from,
+                outage_tickers=list(told.outage_tickers),
+            )
         )
-        self._recorder = recorder
-        self._health.markets = tuple(sorted(markets))
         self._health.connected_since = now
         self._health.connections += 1
-        self._health.become(State.RECORDING, f"recording {len(markets)} markets")
-        self._follow(recorder)
-        return recorder
+        self._become(State.RECORDING, recording_words(len(markets)))
 
-    def _follow(self, recorder: Recorder) -> None:
-        self._committer.follow(recorder.writer)
-        self._health.session_id = recorder.writer.session_id
-        self._health.frames = 0
-        log.info("session_begun", session=recorder.writer.session_id)
-
-    def _end(self, recorder: Recorder, reason: str) -> None:
-        self._committer.retire(recorder.end(), reason)
-        # A connection that brought no book leaves the outage before it as it was.
-        if recorder.last_frame_at is not None and recorder.writer.has_book:
-            self._outage = Outage(recorder.last_frame_at, tuple(sorted(recorder.markets)))
-        self._recorder = None
-        self._health.session_id = None
+    def _end(self, reason: str) -> None:
+        self._around.chooser.chosen = dict(self._intake.recorder.markets)
+        self._intake.note(Disconnected(reason=reason))
         self._health.connected_since = None
         self._health.stale_markets = 0
+
+    def _tell_rest_book(self, book: RestBook) -> None:
+        self._intake.note(book)
+        self._health.rest_books += 1
+
+    async def _is_active(self, error: Exception) -> bool | None:
+        """Ask the exchange whether it is up at all, where that may be why."""
+        if not isinstance(error, ExchangeUnavailable):
+            return None
+        try:
+            async with asyncio.timeout(STATUS_SECONDS):
+                return (await self._around.client.get_exchange_status()).exchange_active
+        except (ExchangeError, TimeoutError):
+            return None
+
+    @property
+    def _is_polling(self) -> bool:
+        return self._refusals >= POLL_AFTER and bool(self._poller.tickers)
+
+    def _books_seen(self) -> int:
+        counts = self._intake.recorder.counts
+        return counts.snapshots + counts.deltas
+
+    def _become(self, state: State, detail: str) -> None:
+        if self._is_polling and state in (State.CONNECTING, State.UNAVAILABLE):
+            return  # books go on being read between the attempts
+        if state is not self._health.state:
+            tell = log.info if state in (State.CONNECTING, State.RECORDING) else log.warning
+            tell("state", state=state.value, reason=detail)
+        self._health.become(state, detail)

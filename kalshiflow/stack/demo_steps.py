@@ -134,7 +134,8 @@ def wait_for_quiet(world: World) -> None:
     def look() -> bool:
         now = world.collector()
         seen.append(int(now["frames_total"]))
-        return len(seen) > 2 and seen[-1] == seen[-3] and not now["rows_waiting"]
+        is_stored = not now["rows_waiting"] and not now["records_behind"]
+        return len(seen) > 2 and seen[-1] == seen[-3] and is_stored
 
     wait_until("the storing of the last frames", 60, look)
 

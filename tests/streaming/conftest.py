@@ -19,8 +19,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from kalshiflow.exchange.credentials import generate_key
+from kalshiflow.exchange.environments import REST_PATH
 from kalshiflow.serving import bind, serving
 from kalshiflow.settings import Settings, load
+from kalshiflow.venue.app import Serving
+from kalshiflow.venue.config import VenueConfig
 from streaming.app import run
 
 TS_MS = 1_795_000_000_000
@@ -40,6 +43,10 @@ class FakeExchange:
         self.is_down = False
         self.refuses_subscriptions = False
         self.sends_no_books = False
+        self.refuses_get_snapshot = False
+        self.refuses_markets = False
+        self.commands: list[tuple[str, int, list[str]]] = []  # changes of subscriptions
+        self.rest_books: dict[str, dict[str, list[list[str]]]] = {}
         self._seq = 0
         self._subscribed = asyncio.Event()
 
@@ -47,9 +54,12 @@ class FakeExchange:
         """Wait for a collector's subscription to the books."""
         await self._subscribed.wait()
 
-    async def snapshot(self, ticker: str, bid: str = "0.4000", ask: str = "0.6000") -> None:
+    async def snapshot(
+        self, ticker: str, bid: str = "0.4000", ask: str = "0.6000", **more: str
+    ) -> None:
         """Send a book of one level a side."""
         body = {
+            **more,
             "market_ticker": ticker,
             "yes_dollars_fp": [[bid, "10.00"]],
             "no_dollars_fp": [[ask, "10.00"]],
@@ -69,6 +79,12 @@ class FakeExchange:
             "ts_ms": TS_MS + self._seq,
         }
         await self._send_next({"type": "orderbook_delta", "msg": body})
+
+    async def life(self, ticker: str, event_type: str, seq: int) -> None:
+        """Tell a step of a market's life."""
+        body = {"market_ticker": ticker, "event_type": event_type}
+        frame = {"type": "market_lifecycle_v2", "sid": 3, "seq": seq, "msg": body}
+        await self.raw(json.dumps(frame))
 
     async def raw(self, text: str) -> None:
         """Send anything."""
@@ -110,12 +126,36 @@ class FakeExchange:
                         self._subscribed.set()
                 elif params["action"] == "get_snapshot":
                     self.snapshots_asked.append(params["market_tickers"])
+                    if self.refuses_get_snapshot:
+                        error = {"code": 13, "msg": "Unsupported action"}
+                        answer = {"id": command["id"], "type": "error", "msg": error}
+                        await self.raw(json.dumps(answer))
+                        continue
                     for ticker in params["market_tickers"]:
                         await self.snapshot(ticker, bid="0.4500", ask="0.5500")
+                else:
+                    await self._change(command["id"], params)
         except ConnectionClosed:
             pass
         finally:
             self._subscribed.clear()
+
+    async def _change(self, command_id: int, params: dict[str, Any]) -> None:
+        """Put markets into a subscription, or take them out; a snapshot follows a book put in."""
+        sid, tickers = params["sid"], params["market_tickers"]
+        if self.refuses_markets and params["action"] == "add_markets":
+            error = {"code": 26, "msg": "Subscription market limit exceeded"}
+            await self.raw(json.dumps({"id": command_id, "type": "error", "msg": error}))
+            return
+        self.commands.append((params["action"], sid, tickers))
+        listed = {"market_tickers": self.tickers}
+        if sid != 1:
+            await self.raw(json.dumps({"id": command_id, "type": "ok", "sid": sid, "msg": listed}))
+            return
+        await self._send_next({"id": command_id, "type": "ok", "msg": listed})
+        if params["action"] == "add_markets":
+            for ticker in tickers:
+                await self.snapshot(ticker, bid="0.4500", ask="0.5500")
 
     def pages(self) -> Starlette:
         """Give the REST part."""
@@ -136,9 +176,14 @@ class FakeExchange:
         async def series(_request: Request) -> Response:
             return JSONResponse({"series": {"ticker": "SERIES"}})
 
+        async def orderbook(request: Request) -> Response:
+            book = self.rest_books.get(request.path_params["ticker"], {})
+            return JSONResponse({"orderbook_fp": book})
+
         root = "/trade-api/v2"
         return Starlette(
             routes=[
+                Route(f"{root}/markets/{{ticker}}/orderbook", orderbook),
                 Route(f"{root}/markets", markets),
                 Route(f"{root}/events/EVENT", event),
                 Route(f"{root}/series/SERIES", series),
@@ -204,7 +249,7 @@ Starts = Callable[..., AbstractAsyncContextManager[RunningCollector]]
 
 @pytest.fixture
 def variables(
-    postgres_url: str, exchange: FakeExchange, private_key: str, free_port: int
+    postgres_url: str, exchange: FakeExchange, private_key: str, free_port: int, tmp_path: Path
 ) -> dict[str, str]:
     """Give the environment of a collector."""
     return {
@@ -214,7 +259,61 @@ def variables(
         "KALSHI_API_KEY_ID": "key",
         "KALSHI_PRIVATE_KEY_CONTENT": private_key,
         "RL_COLLECTOR_PORT": str(free_port),
+        "RL_STATE_DIR": str(tmp_path / "state"),
     }
+
+
+class AtVenue:
+    """A collector that records the local exchange, and the hand that steers that."""
+
+    def __init__(self, venue: Serving, running: RunningCollector) -> None:
+        self.venue = venue
+        self.running = running
+
+    def url(self, path: str) -> str:
+        """Give an address below the venue's own."""
+        return f"{self.venue.rest.removesuffix(REST_PATH)}/venue/{path}"
+
+    async def steer(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask something of the venue below /venue, or add a fault where the body is one."""
+        answer = await self.running.client.post(self.url(path), json=body or {})
+        answer.raise_for_status()
+        return answer.json()
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for a state of health."""
+        return await self.running.until(condition)
+
+
+@pytest.fixture
+def at_venue(
+    serve_venue: Callable[..., Any], postgres_url: str, free_port: int, tmp_path: Path
+) -> Callable[..., AbstractAsyncContextManager[AtVenue]]:
+    """Give a function that runs a venue, and a collector of it, for a block."""
+
+    @asynccontextmanager
+    async def start(config: VenueConfig, **others: str) -> AsyncIterator[AtVenue]:
+        async with serve_venue(config) as venue:
+            variables = {
+                "DATABASE_URL": postgres_url,
+                "KALSHI_API_URL": venue.rest,
+                "KALSHI_WS_URL": venue.ws,
+                "KALSHI_API_KEY_ID": venue.key_id,
+                "KALSHI_PRIVATE_KEY_PATH": str(venue.private_key_path),
+                "RL_COLLECTOR_PORT": str(free_port),
+                "RL_STATE_DIR": str(tmp_path / "state"),
+                "RL_AUDIT_MARKETS": "0",
+            }
+            settings = load("streaming", variables | others, tmp_path)
+            stop = asyncio.Event()
+            async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
+                group.create_task(run(settings, stop))
+                try:
+                    yield AtVenue(venue, RunningCollector(settings, client))
+                finally:
+                    stop.set()
+
+    return start
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The collector end to end: a real socket, a real database, an exchange that misbehaves on cue."""
 
+import contextlib
 import json
 
 import pytest
@@ -8,7 +9,6 @@ from websockets.exceptions import InvalidStatus
 
 from kalshiflow.market.events import BookDelta, Side
 from kalshiflow.store.database import Store
-from kalshiflow.store.lock import AlreadyRecording
 from kalshiflow.store.proof import certificate as prove
 from kalshiflow.store.proof import closing_books
 from kalshiflow.store.read import list_sessions, markets, session_events, session_gaps
@@ -26,6 +26,12 @@ async def store(postgres_url):
 def all_received(exchange):
     """Give the condition that the collector has taken all that was sent in its session."""
     return lambda health: health["frames_total"] == len(exchange.sent)
+
+
+def all_stored(exchange):
+    """Give the condition that all of it is in the database too."""
+    received = all_received(exchange)
+    return lambda health: received(health) and health["records_behind"] == 0
 
 
 async def test_what_the_exchange_sent_is_stored_and_proven(exchange, collector, store):
@@ -197,26 +203,48 @@ async def test_a_database_that_breaks_off_costs_no_frame(exchange, collector, st
                 )
         await exchange.delta("A")
         await running.until(all_received(exchange))
-        await running.until(lambda health: health["rows_written"] == len(exchange.sent))
+        await running.until(all_stored(exchange))
 
     (session,) = await list_sessions(store)
     assert (session.status, session.verdict) == ("closed", "ok")
     assert session.frames == len(exchange.sent)
 
 
-async def test_a_second_collector_on_another_port_is_kept_out_of_the_database(
-    exchange, collector, store, free_port
+async def test_a_second_collector_waits_until_the_first_one_ends(
+    exchange, collector, store, free_port, tmp_path
 ):
-    async with collector() as running:
+    others = {"RL_COLLECTOR_PORT": str(free_port + 1), "RL_SPOOL_DIR": str(tmp_path / "second")}
+    async with contextlib.AsyncExitStack() as stack:
+        first = contextlib.AsyncExitStack()
+        running = await first.enter_async_context(collector())
         await exchange.subscribed()
         await exchange.delta("A")
         await running.until(all_received(exchange))
-        with pytest.raises(ExceptionGroup) as refused:
-            async with collector(RL_COLLECTOR_PORT=str(free_port + 1)) as second:
-                await second.until(lambda _health: False)
-        assert refused.group_contains(AlreadyRecording, match="another collector already records")
+        second = await stack.enter_async_context(collector(**others))
+        health = await second.until(lambda health: health["state"] == "standby")
+        assert "records local/collector/main" in health["detail"]
+        assert (health["status"], health["frames_total"]) == ("degraded", 0)
+        sent = len(exchange.sent)
+        await first.aclose()
+        health = await second.until(lambda health: health["state"] == "recording")
+        await exchange.subscribed()
+        await second.until(lambda health: health["frames_total"] == len(exchange.sent) - sent)
 
-    assert [session.status for session in await list_sessions(store)] == ["closed"]
+    first_one, second_one = await list_sessions(store, after_close_seq=0)
+    assert (first_one.status, second_one.status) == ("closed", "closed")
+    assert first_one.frames + second_one.frames == len(exchange.sent)
+    # The second one's spool is new, but the database knows when recording stopped.
+    (outage,) = await session_gaps(store, second_one.session_id)
+    assert (outage.kind, outage.tickers) == ("outage", ("A", "B"))
+    assert outage.started_at == first_one.certificate["last_received_at"]
+
+
+async def test_a_second_collector_with_the_same_spool_waits_as_well(exchange, collector, free_port):
+    async with collector():
+        await exchange.subscribed()
+        async with collector(RL_COLLECTOR_PORT=str(free_port + 1)) as second:
+            health = await second.until(lambda health: health["state"] == "standby")
+            assert "another process has the spool" in health["detail"]
 
 
 async def test_a_killed_collector_is_repaired_by_the_next_one(
@@ -226,7 +254,7 @@ async def test_a_killed_collector_is_repaired_by_the_next_one(
         await exchange.subscribed()
         for _ in range(50):
             await exchange.delta("A")
-        await running.until(lambda health: health["rows_written"] == len(exchange.sent))
+        await running.until(all_stored(exchange))
         killed.kill()
         await killed.wait()
     before = len(exchange.sent)
@@ -244,13 +272,25 @@ async def test_an_exchange_that_is_away_is_waited_for_and_health_says_so(
 ):
     exchange.is_down = True
     async with collector() as running:
-        health = await running.until(lambda health: health["state"] == "waiting")
+        health = await running.until(lambda health: health["state"] == "unavailable")
         assert health["status"] == "degraded"
-        assert "503" in health["detail"] or "unavailable" in health["detail"].lower()
+        assert "503" in health["detail"]
         exchange.is_down = False
         await running.until(lambda health: health["state"] == "recording")
 
     assert [session.status for session in await list_sessions(store)] == ["closed"]
+
+
+async def test_without_a_listing_the_same_markets_are_recorded_again(exchange, collector, store):
+    async with collector() as running:
+        await exchange.subscribed()
+        await running.until(lambda health: health["snapshots"] == 2)
+        exchange.is_down = True
+        await exchange.drop()
+        health = await running.until(lambda health: health["snapshots"] == 4)
+        assert (health["state"], health["markets"]) == ("recording", 2)
+
+    assert [len(session.markets) for session in await list_sessions(store)] == [2, 2]
 
 
 async def test_no_market_is_a_state_and_no_session(exchange, collector, store):
@@ -270,6 +310,26 @@ async def test_a_refused_subscription_is_told_and_tried_again(exchange, collecto
         await exchange.subscribed()
 
     assert [session.verdict for session in await list_sessions(store)] == ["ok"]
+
+
+async def test_a_subscription_that_ends_unasked_ends_the_connection(exchange, collector):
+    async with collector() as running:
+        await exchange.subscribed()
+        await exchange.raw('{"type": "unsubscribed", "sid": 1, "seq": 3}')
+        await running.until(lambda health: health["connections"] == 2)
+
+
+async def test_what_is_told_of_events_counts_as_the_channel_that_tells_it(
+    exchange, collector, store
+):
+    async with collector() as running:
+        await exchange.subscribed()
+        await exchange.raw('{"type": "event_lifecycle", "sid": 3, "seq": 1, "msg": {}}')
+        await running.until(lambda health: health["frames_total"] == len(exchange.sent))
+
+    (session,) = await list_sessions(store)
+    channels = {each["sid"]: each["channel"] for each in session.certificate["sequences"]}
+    assert channels[3] == "market_lifecycle_v2"
 
 
 async def test_only_named_markets_are_recorded_on_request(exchange, collector, store):
@@ -320,6 +380,8 @@ async def test_nonsense_from_a_screen_is_answered_and_a_foreign_page_is_refused(
                 assert answer in (await next_of(screen, "error"))["message"]
         with pytest.raises(InvalidStatus, match="403"):
             await connect(running.socket_url, origin="http://evil.example")
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(running.socket_url, origin="http://[")
 
 
 async def next_of(screen, kind):

@@ -44,6 +44,14 @@ def test_a_database_that_is_away_is_told_though_frames_come(health):
     assert (report["status"], report["detail"]) == ("degraded", "the database cannot be used")
 
 
+def test_a_database_that_takes_nothing_is_told_before_it_gives_up(health):
+    health.seconds_unstored = 7.0
+    report = health_report(health, 0)
+
+    assert report["status"] == "degraded"
+    assert report["detail"] == "recording 2 markets; the database took nothing for 7 s"
+
+
 def test_a_quiet_market_is_not_a_dead_one(health):
     assert health_report(health, 9_000 * SECOND)["status"] == "ok"
 
@@ -58,14 +66,23 @@ def test_messages_carry_the_agreed_names(health):
     assert set(stats_message(health, 0)["data"]) == {
         "session_id",
         "session_status",
+        "state",
+        "detail",
+        "is_well",
+        "shard",
         "markets_active",
+        "markets_stale",
         "snapshots_processed",
         "deltas_processed",
         "trades_processed",
         "messages_per_second",
         "message_age_ms",
+        "clock_trouble",
         "gaps",
+        "bad_frames",
+        "connections",
         "spool_bytes",
+        "records_behind",
         "db_queue_size",
         "db_rows_written",
         "uptime_seconds",

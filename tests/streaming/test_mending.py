@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.mending import FIRST_PAUSE, LONGEST_PAUSE, SECOND, SnapshotRequests
+from streaming.commands import Purpose, Sent
+from streaming.mending import FIRST_PAUSE, LONGEST_PAUSE, SECOND, Mending, SnapshotRequests
 
 
 def test_a_stale_market_is_asked_for_at_once():
@@ -49,3 +50,41 @@ def test_never_twice_within_ten_seconds_and_never_forgotten_for_long(steps):
         elif stale_since is not None:
             assert asked is not None
             assert now - asked < LONGEST_PAUSE
+
+
+class Asked:
+    """Takes commands, and sends nothing."""
+
+    can_change = True
+
+    def __init__(self):
+        self.snapshots = []
+        self.renewed = []
+
+    async def get_snapshots(self, tickers):
+        self.snapshots.append(list(tickers))
+
+    async def renew(self, tickers):
+        self.renewed.append(sorted(tickers))
+
+
+async def test_gaps_that_are_far_apart_are_each_mended_at_once():
+    asked = Asked()
+    mending = Mending(asked)
+    for now in range(0, 600 * SECOND, SECOND):
+        is_stale = now % (30 * SECOND) == 0
+        await mending.look(["A"] if is_stale else [], {"A"}, now)
+        mending.renewed("A")
+
+    assert asked.snapshots == [["A"]] * 20
+
+
+async def test_a_market_that_was_released_is_neither_asked_for_nor_subscribed_to_again():
+    asked = Asked()
+    mending = Mending(asked)
+    mending.doubt("A")
+    mending.refused(Sent(Purpose.SNAPSHOT, "orderbook_delta", ("A", "B")), "no")
+    await mending.look([], {"B"}, 0)
+    await mending.look([], {"A", "B"}, SECOND)
+
+    assert (asked.snapshots, asked.renewed) == ([], [["B"]])

@@ -70,8 +70,9 @@ def test_a_variable_that_is_missing_or_wrong_is_told_in_one_sentence(tmp_path, v
 def test_a_database_that_is_not_there_is_told_in_one_sentence(
     tmp_path, exchange_nobody_runs, free_port
 ):
-    url = f"postgresql://app:hidden@127.0.0.1:{free_port}/app"
-    code, said = refusal(tmp_path, DATABASE_URL=url, **exchange_nobody_runs)
+    url = "postgresql://app:hidden@127.0.0.1:1/app"  # nobody listens there
+    port = {"RL_COLLECTOR_PORT": str(free_port)}
+    code, said = refusal(tmp_path, DATABASE_URL=url, **port, **exchange_nobody_runs)
 
     assert code == 1
     assert "cannot be reached" in said
