@@ -41,6 +41,18 @@ def span(seconds: float | None) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
+def size(count: int | None) -> str:
+    """Write a number of bytes: `512 B`, `3.4 MB`."""
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def short(identifier: str | None, length: int = 12) -> str:
     """Shorten a hash or id for a table."""
     return (identifier or "–")[:length]

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from kalshiflow.sockets import FramesSocket
+
 HOST = "127.0.0.1"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]  # what the Host header may say
 _BACKLOG = 256
@@ -105,7 +107,8 @@ async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterato
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
-            ws="websockets-sansio",
+            ws=FramesSocket,
+            ws_per_message_deflate=False,  # on loopback it would only cost
             ws_max_size=_LARGEST_MESSAGE,
         )
     )

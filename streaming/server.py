@@ -1,7 +1,7 @@
 """What the collector serves: health, figures, and books to people's screens."""
 
-import asyncio
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,27 +25,30 @@ class _Watch(msgspec.Struct):
     markets: list[str] = []
 
 
-class _Left(Exception):
-    """A screen has gone; ends its tasks."""
+MARKETS_WATCHED = 2000  # by one screen
 
 
 def application(
-    health: Health, hub: Hub, book: Callable[[str], str | None], clock: Callable[[], int]
+    health: Health, hub: Hub, book: Callable[[str], bytes | None], clock: Callable[[], int]
 ) -> Starlette:
-    """Give the collector's web application; `book` gives a market's snapshot message."""
+    """Give the collector's web application; `book` gives a market's snapshot message.
+
+    It is to be served by `kalshiflow.serving`, whose sockets take ready frames.
+    """
+    hub.whole = book
 
     async def report(_request: Request) -> Response:
         return JSONResponse(health_report(health, clock()))
 
     async def metrics(_request: Request) -> Response:
-        return Response(exposition(health), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition(health, hub), media_type=CONTENT_TYPE_LATEST)
 
     async def socket(websocket: WebSocket) -> None:
         if not _is_local(websocket.headers.get("origin")):
             await websocket.close()
             return
         await websocket.accept()
-        await _serve_screen(websocket, health, hub, book)
+        await _serve_screen(websocket, health, hub)
 
     return Starlette(
         routes=[
@@ -57,54 +60,44 @@ def application(
     )
 
 
-async def _serve_screen(
-    websocket: WebSocket, health: Health, hub: Hub, book: Callable[[str], str | None]
-) -> None:
-    screen = Screen()
-    screen.offer_latest(connection_message(health))
+async def _serve_screen(websocket: WebSocket, health: Health, hub: Hub) -> None:
+    screen = Screen(websocket.state.outlet)
     hub.join(screen)
+    hub.tell_one(screen, connection_message(health))
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_send(websocket, screen, book))
-            group.create_task(_listen(websocket, screen, health, hub))
-    except* _Left:
-        pass
+        while True:
+            _heed(await websocket.receive_text(), screen, health, hub)
+    except (WebSocketDisconnect, KeyError):  # KeyError: a binary message, which no screen sends
+        return
     finally:
         hub.leave(screen)
 
 
-async def _send(websocket: WebSocket, screen: Screen, book: Callable[[str], str | None]) -> None:
+def _heed(text: str, screen: Screen, health: Health, hub: Hub) -> None:
     try:
-        while True:
-            for text in await screen.next(book):
-                await websocket.send_text(text)
-    except WebSocketDisconnect as gone:
-        raise _Left from gone
+        command = msgspec.json.decode(text, type=_Watch)
+    except msgspec.DecodeError as wrong:
+        hub.tell_one(screen, _problem(f"not a command: {wrong}"))
+        return
+    if command.cmd != "watch":
+        hub.tell_one(screen, _problem(f"unknown command {command.cmd!r}; known is watch"))
+        return
+    if len(command.markets) > MARKETS_WATCHED:
+        words = f"a screen may watch {MARKETS_WATCHED} markets, not {len(command.markets)}"
+        hub.tell_one(screen, _problem(words))
+        return
+    if unknown := sorted(set(command.markets) - set(health.markets)):
+        hub.tell_one(screen, _problem(f"not recorded now: {', '.join(unknown[:5])}"))
+    hub.watch(screen, command.markets)
 
 
-async def _listen(websocket: WebSocket, screen: Screen, health: Health, hub: Hub) -> None:
-    while True:
-        try:
-            text = await websocket.receive_text()
-        except (WebSocketDisconnect, KeyError) as gone:  # KeyError: a binary message
-            raise _Left from gone
-        try:
-            command = msgspec.json.decode(text, type=_Watch)
-        except msgspec.DecodeError as wrong:
-            _complain(screen, f"not a command: {wrong}")
-            continue
-        if command.cmd != "watch":
-            _complain(screen, f"unknown command {command.cmd!r}; known is watch")
-            continue
-        if unknown := sorted(set(command.markets) - set(health.markets)):
-            _complain(screen, f"not recorded now: {', '.join(unknown[:5])}")
-        hub.watch(screen, command.markets)
-
-
-def _complain(screen: Screen, message: str) -> None:
-    screen.offer_latest({"type": "error", "data": {"message": message}})
+def _problem(message: str) -> dict[str, Any]:
+    return {"type": "error", "data": {"message": message}}
 
 
 def _is_local(origin: str | None) -> bool:
     # A page from elsewhere that runs in this machine's browser must not read along.
-    return origin is None or urlsplit(origin).hostname in ALLOWED_HOSTS
+    try:
+        return origin is None or urlsplit(origin).hostname in ALLOWED_HOSTS
+    except ValueError:  # no address at all
+        return False

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app_streamlit import charts, resources
-from app_streamlit.formats import clock, span
+from app_streamlit.formats import clock, size, span
 from kalshiflow.store.errors import StoreError
 from kalshiflow.store.read import SessionRow, list_sessions
 
@@ -37,20 +37,11 @@ def _now() -> None:
         )
         return
     last: dict[str, Any] = stats[-1] if stats else {}
-    age = last.get("message_age_ms") or {}
-    cells = st.columns([3, 2, 3, 5, 3, 2])
-    cells[0].metric("State", last.get("session_status") or connection.get("status") or "–")
-    cells[1].metric("Markets", last.get("markets_active", "–"))
-    cells[2].metric("Messages / s", f"{last.get('messages_per_second', 0):,.0f}")
-    cells[3].metric(
-        "Message age p50 / p99",
-        f"{_ms(age.get('p50'))} / {_ms(age.get('p99'))}",
-        help="Exchange time to our receiving it.",
-    )
-    cells[4].metric("Rows written", f"{last.get('db_rows_written', 0):,}")
-    cells[5].metric("Gaps", last.get("gaps", 0))
+    _state(last, connection)
+    _figures(last)
     st.caption(
         f"Session `{last.get('session_id') or connection.get('session_id') or '–'}` · "
+        f"shard `{last.get('shard', '–')}` · "
         f"{last.get('snapshots_processed', 0):,} snapshots · "
         f"{last.get('deltas_processed', 0):,} deltas · "
         f"{last.get('trades_processed', 0):,} trades · up {span(last.get('uptime_seconds'))}"
@@ -65,6 +56,49 @@ def _now() -> None:
     ]
     if rows:
         st.altair_chart(charts.line(rows, "rate", "messages / s"))
+
+
+def _state(last: dict[str, Any], connection: dict[str, Any]) -> None:
+    state = last.get("state") or connection.get("status") or "–"
+    cells = st.columns([3, 9])
+    cells[0].metric("State", state)
+    detail = last.get("detail")
+    if detail and last.get("is_well"):
+        cells[1].info(detail, icon=":material/radio_button_checked:")
+    elif detail:
+        cells[1].warning(detail, icon=":material/warning:")
+    if trouble := last.get("clock_trouble"):
+        st.caption(f"Message ages cannot be told: {trouble}.")
+
+
+def _figures(last: dict[str, Any]) -> None:
+    age = last.get("message_age_ms") or {}
+    cells = st.columns([2, 3, 5, 3, 3])
+    cells[0].metric("Markets", last.get("markets_active", "–"))
+    cells[1].metric("Messages / s", f"{last.get('messages_per_second', 0):,.0f}")
+    cells[2].metric(
+        "Message age p50 / p99",
+        f"{_ms(age.get('p50'))} / {_ms(age.get('p99'))}",
+        help="Exchange time to our receiving it.",
+    )
+    cells[3].metric("Rows written", f"{last.get('db_rows_written', 0):,}")
+    cells[4].metric(
+        "Waits for the database",
+        f"{last.get('records_behind', 0):,}",
+        help="Frames and notes that are safe in the spool, and not in the database yet.",
+    )
+    cells = st.columns([2, 3, 5, 3, 3])
+    cells[0].metric(
+        "Stale", last.get("markets_stale", 0), help="Markets whose book waits for a snapshot."
+    )
+    cells[1].metric("Gaps", last.get("gaps", 0))
+    cells[2].metric(
+        "Connections",
+        last.get("connections", 0),
+        help="Between two of them lies an outage: what was sent then is unknown.",
+    )
+    cells[3].metric("Bad frames", last.get("bad_frames", 0))
+    cells[4].metric("Spool", size(last.get("spool_bytes")), help="On disk, until it is released.")
 
 
 @st.fragment(run_every="1s")
@@ -126,7 +160,7 @@ def _session(row: SessionRow) -> dict[str, Any]:
     return {
         "session": row.session_id,
         "status": row.status,
-        "verdict": row.verdict or "recording",
+        "verdict": row.verdict or ("to be certified" if row.end_status else "recording"),
         "started (UTC)": clock(row.started_at),
         "lasted": span(lasted),
         "markets": len(row.markets),
@@ -136,6 +170,10 @@ def _session(row: SessionRow) -> dict[str, Any]:
         "deltas": proof.get("deltas"),
         "trades": proof.get("trades"),
         "gaps": proof.get("gaps"),
+        "missing": proof.get("missing_frames"),
+        "outages": proof.get("outages"),
+        "stale (s)": proof.get("total_stale_seconds"),
+        "cannot know": "; ".join(row.cannot_know) or None,
         "origin": row.origin,
         "traded": row.traded,
         "why": row.verdict_reason or row.end_reason,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app_streamlit.formats import clock, money, short, span, time_of_day
+from app_streamlit.formats import clock, money, short, size, span, time_of_day
 from kalshiflow.market.units import Cash, cash_to_dollars
 
 
@@ -47,3 +47,18 @@ def test_times_are_shown_in_utc() -> None:
 def test_a_long_identifier_is_cut() -> None:
     assert short("0123456789abcdef", 8) == "01234567"
     assert short(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1.0 kB"),
+        (67_108_864, "67.1 MB"),
+        (8_000_000_000, "8.0 GB"),
+        (None, "–"),
+    ],
+)
+def test_bytes_are_told_in_the_unit_that_suits_them(count, shown) -> None:
+    assert size(count) == shown

@@ -140,7 +140,7 @@ def test_a_person_watches_the_recording_and_pauses_the_trader(browser: Browser, 
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.goto(app_url)
 
-    expect(metric(page, "State")).to_have_text("active", timeout=LOOK_MS)
+    expect(metric(page, "State")).to_have_text("recording", timeout=LOOK_MS)
     expect(metric(page, "Markets")).to_have_text("4", timeout=LOOK_MS)
     written = metric(page, "Rows written").inner_text(timeout=LOOK_MS)
     expect(metric(page, "Rows written")).not_to_have_text(written, timeout=LOOK_MS)
