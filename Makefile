@@ -10,6 +10,9 @@ STAMP := .venv/installed-$(shell (pwd; cat pyproject.toml constraints.txt) | cks
 CAPTURE ?=
 SPEED ?=
 PYTEST := $(BIN)/python -m pytest
+# Tests wait more than they compute: three at a time keep two cores busy.
+WORKERS ?= 3
+TESTS := $(PYTEST) -m "not soak" -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench soak up down clean
@@ -39,7 +42,7 @@ demo: $(STAMP)
 	@$(BIN)/kalshiflow demo $(if $(CAPTURE),--capture "$(CAPTURE)") $(if $(SPEED),--speed "$(SPEED)")
 
 test: $(STAMP)
-	$(PYTEST) -m "not soak"
+	$(TESTS)
 
 soak: $(STAMP)
 	$(PYTEST) -m soak --timeout 0 -p no:randomly -rA
@@ -49,7 +52,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not soak"
+	$(TESTS)
 
 bench: $(STAMP)
 	@set -e; for bench in benchmarks/*.py; do \

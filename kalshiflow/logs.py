@@ -20,3 +20,5 @@ def configure(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # Its pool prints a traceback each time that the database is away, which we say in one line.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
