@@ -115,15 +115,29 @@ class Store:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """Lend a connection; trouble with it is raised as `StoreUnavailable`."""
+        ended: BaseException | None = None
+        is_lent = False
         try:
             async with self.pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                is_lent = True
                 try:
                     yield connection
                 except (asyncpg.InterfaceError, asyncpg.InternalClientError) as failed:
                     # Misuse by us has the same class as a connection that broke under our hands.
                     if not _is_gone(connection):
+                        ended = failed
                         raise
                     raise StoreUnavailable(f"the database went away: {_line(failed)}") from failed
+                except asyncio.CancelledError as cancelled:
+                    ended = cancelled
+                    raise
+        except asyncpg.InterfaceError as failed:
+            # One that broke in the middle of something cannot be given back, and says so here.
+            if ended is not None:
+                raise ended from None
+            if not is_lent:
+                raise
+            raise StoreUnavailable(f"the database went away: {_line(failed)}") from failed
         except CONNECTION_TROUBLE as failed:
             raise StoreUnavailable(f"the database cannot be used: {_line(failed)}") from failed
 
