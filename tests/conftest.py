@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -157,10 +158,15 @@ def venue_log(oracle: Oracle | None, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def free_port() -> int:
-    """Give a TCP port on 127.0.0.1 that nobody holds at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a TCP port on 127.0.0.1 that nobody holds, and that nobody is given by chance.
+
+    It lies below those that the system hands out, in a range of this worker's own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in random.sample(range(20_000 + 1_000 * worker, 21_000 + 1_000 * worker), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    pytest.fail("no port is free")
 
 
 @pytest.hookimpl(wrapper=True)
