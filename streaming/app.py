@@ -172,11 +172,7 @@ class Program:
             mode=settings.rl_market_mode,
             tickers=settings.rl_market_tickers,
             limit=settings.rl_orderbook_market_limit,
-            filters=Filters(
-                series=settings.rl_market_series,
-                categories=settings.rl_market_categories,
-                exclude=settings.rl_market_exclude,
-            ),
+            filters=Filters.of(settings),
         )
         return Surroundings(
             client=client,

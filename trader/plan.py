@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kalshiflow.exchange.environments import may_send_orders
+from kalshiflow.exchange.selection import Filters
 from kalshiflow.market.units import CONTRACT, Cash, Quantity, cash_from_cents
 from kalshiflow.settings import OrdersTo, Settings, SettingsError
 
@@ -20,6 +21,7 @@ class Plan:
     mode: str
     tickers: tuple[str, ...]
     market_limit: int
+    filters: Filters  # of discovery
     throttle: int
     budget: Cash
     order_quantity: Quantity
@@ -36,6 +38,7 @@ def plan_of(settings: Settings, at: datetime) -> Plan:
         mode=settings.rl_market_mode,
         tickers=settings.rl_market_tickers,
         market_limit=settings.rl_orderbook_market_limit,
+        filters=Filters.of(settings),
         throttle=settings.rl_actor_throttle_ms * MILLISECOND,
         budget=cash_from_cents(settings.rl_actor_market_budget),
         order_quantity=Quantity(settings.rl_actor_order_contracts * CONTRACT),

@@ -223,6 +223,9 @@ class Trader:
             mode=self._plan.mode,
             tickers=self._plan.tickers,
             limit=self._plan.market_limit,
+            series=self._plan.filters.series,
+            categories=self._plan.filters.categories,
+            exclude=self._plan.filters.exclude,
         )
         if not found:
             raise NoMarkets("the exchange lists no market to trade")

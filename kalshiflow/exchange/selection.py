@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Self
 
 import structlog
 
@@ -11,6 +12,7 @@ from kalshiflow.exchange.client import KalshiClient
 from kalshiflow.exchange.errors import NotFound
 from kalshiflow.exchange.records import ActiveMarket
 from kalshiflow.market.listing import Market
+from kalshiflow.settings import Settings
 
 _SPARE = 100  # candidates beyond the limit, for those whose fee terms cannot be learnt
 
@@ -28,6 +30,13 @@ class Filters:
     series: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Read them from the settings of the collector or the trader, which must agree."""
+        return cls(
+            settings.rl_market_series, settings.rl_market_categories, settings.rl_market_exclude
+        )
 
     def excludes(self, ticker: str) -> bool:
         """Say whether a market's ticker alone keeps it out."""

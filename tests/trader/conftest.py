@@ -19,6 +19,7 @@ from kalshiflow.exchange.credentials import Credentials, generate_key
 from kalshiflow.exchange.environments import Endpoints
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.exchange.records import Balance, OwnOrder, PositionRecord
+from kalshiflow.exchange.selection import Filters
 from kalshiflow.market.events import Side
 from kalshiflow.market.fees import fill_cost
 from kalshiflow.market.listing import FeeTerms, Market
@@ -363,7 +364,7 @@ def make_trader(clock, exchange, postgres_url):
     async def make(orders_to=OrdersTo.EXCHANGE, budget=HUNDRED):
         run_id = uuid4()
         plan = Plan(
-            orders_to, "tickers", (TICKER,), 10, 250_000_000, budget, Quantity(1_000),
+            orders_to, "tickers", (TICKER,), 10, Filters(), 250_000_000, budget, Quantity(1_000),
             THOUSAND, 3.0,
         )  # fmt: skip
         where = Endpoints(
