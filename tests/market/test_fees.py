@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from kalshiflow.market.events import Side
 from kalshiflow.market.fees import (
     CENTICENT,
+    CENTICENTS_SINCE,
     ORDER_CUSHION,
     WHOLE_CENT,
     FillCost,
+    balance_precision,
+    fee_numbers,
     fill_cost,
     quadratic_fee,
     rounding_step,
@@ -327,3 +330,38 @@ def test_a_better_price_never_costs_more_with_its_fee(
 def test_the_worst_case_is_the_takers_fee_and_two_cents() -> None:
     assert cash_from_dollars("0.02") == ORDER_CUSHION
     assert worst_case_fee(PLAIN, Price(5_000), Quantity(100)) == cash_from_dollars("0.0375")
+
+
+@pytest.mark.parametrize(
+    ("terms", "numbers"),
+    [
+        (PLAIN, (4, 0, 1)),
+        (FeeTerms(FeeType.QUADRATIC_WITH_MAKER_FEES, Fraction(1, 2)), (4, 1, 2)),
+        (FeeTerms(FeeType.QUADRATIC_WITH_COMBO_MAKER_FEES, Fraction(3)), (12, 6, 1)),
+    ],
+)
+def test_terms_are_three_whole_numbers(terms: FeeTerms, numbers: tuple[int, int, int]) -> None:
+    assert fee_numbers(terms) == numbers
+
+
+@given(
+    st.integers(1, 99),
+    st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    st.sampled_from(list(Side)),
+)
+def test_before_centicents_an_order_paid_its_fee_rounded_up_to_a_cent(
+    cents: int, contracts: list[int], side: Side
+) -> None:
+    """Or a cent more: a rebate comes when more than a cent was rounded, not with the last fill."""
+    assert balance_precision(CENTICENTS_SINCE) == CENTICENT
+    precision = Cash(balance_precision(CENTICENTS_SINCE - 1))
+    accumulated, paid = Cash(0), 0
+    for count in contracts:
+        quantity = Quantity(100 * count)
+        cost = fill_cost(
+            accumulated, PLAIN, Role.TAKER, side, Price(100 * cents), quantity, precision=precision
+        )
+        accumulated, paid = cost.accumulated, paid + cost.net
+    exact = Fraction(7 * sum(contracts) * cents * (100 - cents), 100)  # in 1/10000 dollar
+    rounded_up = -(-exact // 100) * WHOLE_CENT
+    assert paid in {rounded_up, rounded_up + WHOLE_CENT}

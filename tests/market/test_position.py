@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.position import FLAT, Position, fill_position, settle_position
+from kalshiflow.market.position import (
+    FLAT,
+    Position,
+    fill_position,
+    fill_step,
+    settle_position,
+)
 from kalshiflow.market.units import DOLLAR, Cash, Price, Quantity, cash_from_dollars, complement
 
 BID, ASK = Side.BID, Side.ASK
@@ -67,6 +73,15 @@ def test_a_partial_close_releases_its_share_of_the_cost_rounded_down() -> None:
 
     assert step.position.cost == 667
     assert step.realised == 500_000 - 333
+
+
+@given(st.integers(0, 10**14), st.integers(1, 10**10), st.data())
+def test_the_released_share_is_exact_at_any_size(cost: int, held: int, data: st.DataObject) -> None:
+    closed = data.draw(st.integers(1, held))
+
+    _, left, _, _, _ = fill_step(held, cost, Side.ASK, Price(5_000), closed)
+
+    assert cost - left == cost * closed // held
 
 
 def test_a_fill_larger_than_what_is_held_flips_through_zero() -> None:
