@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from kalshiflow.market.events import Side
 from kalshiflow.market.listing import FeeTerms, FeeType
 from kalshiflow.market.orders import Role
-from kalshiflow.market.units import CASH_PER_CENT, Cash, Price, Quantity, complement
+from kalshiflow.market.units import CASH_PER_CENT, DOLLAR, Cash, Price, Quantity, complement
 
 CENTICENT = Cash(100)
 WHOLE_CENT = CASH_PER_CENT
 ORDER_CUSHION = Cash(2 * WHOLE_CENT)
+
+# Until then all balances were whole cents (an earlier version of the page on fee rounding); its
+# version of 2026-06-01 keeps those of direct members in centicents. The day between is not known.
+CENTICENTS_SINCE = 1_780_272_000_000_000_000  # 2026-06-01 UTC, nanoseconds
 
 # The fee on a trade is a share of 0.07 x multiplier x contracts x p x (1 - p): all of it for the
 # taker, and for the maker these quarters of it. The table behind `flat` was never seen: both sides
@@ -49,10 +53,28 @@ def trade_fee(
     terms: FeeTerms, role: Role, price: Price, quantity: Quantity, quantum: Cash = CENTICENT
 ) -> Cash:
     """Give the fee model's amount for a trade at a YES price, rounded up to `quantum`."""
-    quarters = _TAKER_QUARTERS if role == Role.TAKER else _MAKER_QUARTERS[terms.fee_type]
-    multiplier = terms.multiplier
-    numerator, denominator = multiplier.numerator, multiplier.denominator
-    return Cash(quadratic_fee(price, quantity, quarters * numerator, denominator, quantum))
+    taker_quarters, maker_quarters, denominator = fee_numbers(terms)
+    quarters = taker_quarters if role == Role.TAKER else maker_quarters
+    return Cash(quadratic_fee(price, quantity, quarters, denominator, quantum))
+
+
+def fee_numbers(terms: FeeTerms) -> tuple[int, int, int]:
+    """Give the taker's quarters, the maker's, and the denominator, as `quadratic_fee` wants them.
+
+    The quarters hold the numerator of the multiplier.
+    """
+    numerator, denominator = terms.multiplier.numerator, terms.multiplier.denominator
+    return (
+        _TAKER_QUARTERS * numerator,
+        _MAKER_QUARTERS[terms.fee_type] * numerator,
+        denominator,
+    )
+
+
+def fits_63_bits(terms: FeeTerms, quantity: int) -> bool:
+    """Say whether compiled code, whose whole numbers wrap, can work out the fee on a quantity."""
+    largest = 7 * max(fee_numbers(terms)[:2]) * quantity * (DOLLAR // 2) ** 2
+    return largest < 2**63
 
 
 def fill_cost(
@@ -101,6 +123,15 @@ def quadratic_fee(
     numerator = 7 * quarters * quantity * price * complement(price)
     step = 4_000_000 * denominator * quantum
     return -(-numerator // step) * quantum
+
+
+def balance_precision(at: int) -> int:
+    """Give what a direct member's balance was kept in at a time (UTC nanoseconds).
+
+    With whole cents the fees of an order come to what they were when they were rounded up to a cent
+    per order, but for the last rebate.
+    """
+    return CENTICENT if at >= CENTICENTS_SINCE else WHOLE_CENT
 
 
 def rounding_step(

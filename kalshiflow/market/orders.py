@@ -119,7 +119,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Our part of a trade: `price` on the YES scale, `fee` net of rebates, `at` in nanoseconds."""
+    """Our part of a trade: `price` on the YES scale, `fee` net of rebates, `at` in nanoseconds.
+
+    `is_inferred` marks a simulated fill by a trade that no recording told of.
+    """
 
     trade_id: str
     order_id: str
@@ -131,3 +134,4 @@ class Fill:
     fee: Cash
     at: int
     client_order_id: str = ""
+    is_inferred: bool = False

@@ -85,7 +85,8 @@ def fill_step(
     if not closed:
         return after, cost + spent, -spent, 0, 0
     received = complement(unit) * closed
-    released = cost * closed // closable
+    # cost x closed / held, in parts: the product alone would not fit 63 bits.
+    released = cost // closable * closed + cost % closable * closed // closable
     return after, cost - released + spent, received - spent, received - released, closed
 
 

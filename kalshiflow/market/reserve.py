@@ -8,21 +8,29 @@ cushion of two cents per order for what rounding adds to fees over several fills
 from enum import IntEnum
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.fees import ORDER_CUSHION, trade_fee
+from kalshiflow.market.fees import CENTICENT, ORDER_CUSHION, fee_numbers, quadratic_fee
 from kalshiflow.market.listing import FeeTerms
-from kalshiflow.market.orders import Order, Role
-from kalshiflow.market.units import NO_CASH, Cash, Quantity, complement
+from kalshiflow.market.orders import Order
+from kalshiflow.market.units import Cash, Price, complement
 
 
 class _Claim:
     """One resting order's part: `opening` is what of it would not close, `base` is its cost."""
 
-    __slots__ = ("base", "opening", "price", "remaining", "side", "terms")
+    __slots__ = (
+        "base",
+        "fee_denominator",
+        "opening",
+        "price",
+        "remaining",
+        "side",
+        "taker_quarters",
+    )
 
     def __init__(self, order: Order, terms: FeeTerms) -> None:
         self.side = order.side
         self.price = order.price
-        self.terms = terms
+        self.taker_quarters, _, self.fee_denominator = fee_numbers(terms)
         self.remaining: int = order.remaining
         self.opening = 0
         self.base = 0
@@ -155,10 +163,10 @@ class MarketReserve:
     def needed(self, order: Order, terms: FeeTerms, held: int) -> Cash:
         """Give what an order would reserve if it came last, as a new order does."""
         line = self._lines[order.side]
-        opening = order.remaining - max(_closable(order.side, held) - line.remaining, 0)
-        if opening <= 0:
-            return NO_CASH
-        return Cash(_base_of(_Claim(order, terms), opening) + ORDER_CUSHION)
+        left = max(closable_by(order.side, held) - line.remaining, 0)
+        opening = opening_quantity(order.remaining, left)
+        quarters, _, denominator = fee_numbers(terms)
+        return Cash(reserve_needed(order.side, order.price, opening, quarters, denominator))
 
     def can_replace(self, order: Order, terms: FeeTerms, held: int, free: int) -> bool:
         """Say whether the cash that nothing else reserves covers an order's new terms.
@@ -167,7 +175,7 @@ class MarketReserve:
         """
         line, other = self._lines[order.side], self._lines[order.side.other]
         new_base, new_openers = line.replaced(
-            order.order_id, _Claim(order, terms), _closable(order.side, held)
+            order.order_id, _Claim(order, terms), closable_by(order.side, held)
         )
         more = new_base - line.base
         more_in_all = more + (new_openers - line.openers) * ORDER_CUSHION
@@ -193,22 +201,52 @@ class MarketReserve:
     def grant(self, held: int, free: int) -> None:
         """Share out the closing quantity of a signed position, and add up `total`.
 
-        `free` is the cash that nothing else reserves. A new order's cushion is always there; when
-        fills have used cushions up, they are filled again as far as `free` goes, so that they pay
-        for rounding before any other cash does.
+        `free` is the cash that nothing else reserves.
         """
         bids, asks = self._lines
-        bids.grant(_closable(Side.BID, held))
-        asks.grant(_closable(Side.ASK, held))
-        base = bids.base + asks.base
-        cushions = (bids.openers + asks.openers) * ORDER_CUSHION
-        self.total = base + min(cushions, max(free - base, 0))
+        bids.grant(closable_by(Side.BID, held))
+        asks.grant(closable_by(Side.ASK, held))
+        self.total = reserve_total(bids.base + asks.base, bids.openers + asks.openers, free)
 
 
-def _closable(side: Side, held: int) -> int:
-    return max(-held if side == Side.BID else held, 0)
+def closable_by(side: int, held: int) -> int:
+    """Give how much of a signed position orders of a side would close."""
+    return max(-held, 0) if side == Side.BID else max(held, 0)
+
+
+def opening_quantity(remaining: int, left_to_close: int) -> int:
+    """Give what of an order opens, once it was granted what is left to close."""
+    return remaining - min(left_to_close, remaining)
+
+
+def opening_base(
+    side: int, price: Price, opening: int, taker_quarters: int, denominator: int
+) -> int:
+    """Give the cost of what an order opens: its notional, and the taker's fee on it."""
+    unit = price if side == Side.BID else complement(price)
+    return unit * opening + quadratic_fee(price, opening, taker_quarters, denominator, CENTICENT)
+
+
+def reserve_needed(
+    side: int, price: Price, opening: int, taker_quarters: int, denominator: int
+) -> int:
+    """Give what an order reserves of which this much opens."""
+    if opening <= 0:
+        return 0
+    return opening_base(side, price, opening, taker_quarters, denominator) + ORDER_CUSHION
+
+
+def reserve_total(base: int, openers: int, free: int) -> int:
+    """Give what is reserved for `openers` orders: their cost, and cushions as far as `free` goes.
+
+    `free` is the cash that nothing else reserves. A new order's cushion is always there; when
+    fills have used cushions up, they are filled again, so that they pay for rounding before any
+    other cash does.
+    """
+    return base + min(openers * ORDER_CUSHION, max(free - base, 0))
 
 
 def _base_of(claim: _Claim, opening: int) -> int:
-    unit = claim.price if claim.side == Side.BID else complement(claim.price)
-    return unit * opening + trade_fee(claim.terms, Role.TAKER, claim.price, Quantity(opening))
+    return opening_base(
+        claim.side, claim.price, opening, claim.taker_quarters, claim.fee_denominator
+    )

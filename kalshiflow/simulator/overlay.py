@@ -16,7 +16,7 @@ The functions work on flat lists of integers by grid index and on small integers
 bid, 1 ask) and the assumption, so that they can be compiled as they stand.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from enum import IntEnum
 
 from kalshiflow.market.events import Side
@@ -32,6 +32,7 @@ class FillModel(IntEnum):
 
 
 Change = tuple[Side, int, int]
+Numbers = MutableSequence[int]
 
 
 class OverlayError(ValueError):
@@ -55,19 +56,24 @@ def taken_after(recorded: int, taken: int, change: int, model: int) -> int:
 
 
 def change_recorded(
-    recorded: list[int], taken: list[int], index: int, change: int, model: int
+    recorded: Numbers, level: int, taken: Numbers, taken_level: int, change: int, model: int
 ) -> int:
-    """Apply a recorded change to one level in place and give the change of what is shown."""
-    before = recorded[index] - taken[index]
-    taken[index] = taken_after(recorded[index], taken[index], change, model)
-    recorded[index] += change
-    return recorded[index] - taken[index] - before
+    """Apply a recorded change to one level in place and give the change of what is shown.
+
+    `level` and `taken_level` are the level's places in the two lists, which may be one.
+    """
+    before = recorded[level] - taken[taken_level]
+    taken[taken_level] = taken_after(recorded[level], taken[taken_level], change, model)
+    recorded[level] += change
+    return recorded[level] - taken[taken_level] - before
 
 
-def take_shown(recorded: list[int], taken: list[int], index: int, quantity: int) -> int:
+def take_shown(
+    recorded: Numbers, level: int, taken: Numbers, taken_level: int, quantity: int
+) -> int:
     """Take up to `quantity` of what one level shows, in place; give what was taken."""
-    got = min(quantity, recorded[index] - taken[index])
-    taken[index] += got
+    got = min(quantity, recorded[level] - taken[taken_level])
+    taken[taken_level] += got
     return got
 
 
@@ -92,7 +98,8 @@ class Overlay:
                 f"recorded {side.name.lower()} level {index} holds {self.recorded[side][index]} "
                 f"and cannot change by {change}"
             )
-        return change_recorded(self.recorded[side], self.taken[side], index, change, self.model)
+        recorded, taken = self.recorded[side], self.taken[side]
+        return change_recorded(recorded, index, taken, index, change, self.model)
 
     def recorded_snapshot(self, bids: Sequence[int], asks: Sequence[int]) -> list[Change]:
         """Apply a recorded snapshot, given as quantities by grid index.
@@ -107,7 +114,7 @@ class Overlay:
             for index, quantity in enumerate(quantities):
                 if quantity != recorded[index]:
                     change = quantity - recorded[index]
-                    shown = change_recorded(recorded, taken, index, change, self.model)
+                    shown = change_recorded(recorded, index, taken, index, change, self.model)
                     if shown:
                         changes.append((side, index, shown))
         changes.sort(key=_turn)
@@ -115,7 +122,7 @@ class Overlay:
 
     def take(self, side: Side, index: int, quantity: int) -> int:
         """Take up to `quantity` of what is shown at one level; give what was taken."""
-        return take_shown(self.recorded[side], self.taken[side], index, quantity)
+        return take_shown(self.recorded[side], index, self.taken[side], index, quantity)
 
     def shown_at(self, side: Side, index: int) -> int:
         """Give what one level shows."""

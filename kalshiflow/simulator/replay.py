@@ -1,269 +1,260 @@
-"""One market's recording with one account trading in it: what would have happened.
+"""One market, recorded or live, with one account trading in it: what would have happened.
 
-Orders arrive after a latency of market time, trade by the rules of `fills`, pay `market.fees`, and
-are booked in `market.Portfolio`. What the public would have seen of it is published like the rest.
+The object form of the flat rules, for paper trading and single runs; it has no rule of its own.
 """
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from kalshiflow.market.book import BookCorrupt
 from kalshiflow.market.events import (
     BookDelta,
     BookSnapshot,
-    Levels,
     MarketEvent,
     MarketStatusChanged,
     PublicTrade,
-    Side,
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.fees import fill_cost
-from kalshiflow.market.listing import Market, MarketStatus
-from kalshiflow.market.orders import Fill, Order, OrderError, OrderState, Role, TimeInForce
+from kalshiflow.market.fees import fee_numbers
+from kalshiflow.market.flat import STATUS_NUMBER, UNKNOWN
+from kalshiflow.market.flatten import snapshot_body, value_paid
+from kalshiflow.market.listing import GridError, Market, PriceGrid
+from kalshiflow.market.orders import Fill, Order, OrderError, OrderState, TimeInForce
 from kalshiflow.market.portfolio import Portfolio
-from kalshiflow.market.settlement import SettlementError, settlement_value
-from kalshiflow.market.units import Cash, Price, Quantity
-from kalshiflow.simulator.fills import take_liquidity
-from kalshiflow.simulator.latency import ConstantLatency
-from kalshiflow.simulator.overlay import FillModel, Overlay
+from kalshiflow.market.position import Position
+from kalshiflow.market.units import Cash, Quantity
+from kalshiflow.simulator import state
+from kalshiflow.simulator.commands import (
+    in_flight,
+    is_alive,
+    next_arrival,
+    next_number,
+    send_cancel,
+    send_order,
+    send_taker,
+    withdraw,
+)
+from kalshiflow.simulator.latency import Latency
+from kalshiflow.simulator.matching import is_due, obey_next
+from kalshiflow.simulator.overlay import FillModel
+from kalshiflow.simulator.published import of_command, of_event, own_fill
+from kalshiflow.simulator.recorded import (
+    BELOW_ZERO,
+    recorded_change,
+    recorded_status,
+    recorded_trade,
+)
+from kalshiflow.simulator.snapshots import recorded_snapshot
+from kalshiflow.simulator.told import COUNT, told_size
+from kalshiflow.simulator.valuation import closing_proceeds
 
-_SETTLING = (MarketStatus.DETERMINED, MarketStatus.FINALIZED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    arrives_at: int
-    order: Order | None
-    cancel_id: str
+# What of the account outlasts a change of the price grid.
+_OUTLASTING = (
+    state.STATUS, state.POSITION, state.COST, state.REALISED, state.FEES, state.SETTLED,
+    state.SENT, state.REJECTED, state.FILLS_COUNT,
+)  # fmt: skip
 
 
 class Simulation:
-    """Feeds on the recorded events of one market, in order, and on one's own commands.
+    """Feeds on the events of one market, in order, and on one's own commands.
 
-    `fills` are all so far; `resting_since` gives the market time at which each resting order of
-    `portfolio.orders` came to rest; `rejected` counts orders that the exchange would refuse.
+    `fills` are all so far. `has_trades` says that public trades are told; where they are not, the
+    model says whether they are inferred.
     """
 
     def __init__(
         self,
         market: Market,
         cash: Cash,
-        latency: ConstantLatency,
+        latency: Latency,
         model: FillModel = FillModel.PESSIMISTIC,
+        *,
+        has_trades: bool = True,
     ) -> None:
         self.market = market
-        self.portfolio = Portfolio(cash)
         self.fills: list[Fill] = []
-        self.resting_since: dict[str, int] = {}
-        self.rejected = 0
-        self.is_settled = False
         self._latency = latency
-        self._overlay = Overlay(market.grid, model)
-        self._status = market.status
-        self._commands: deque[_Command] = deque()
-        self._fee_states: dict[str, Cash] = {}
-        self._last_stamp: Stamp | None = None
+        self._sent: dict[int, Order] = {}  # by number
+        self._numbers: dict[str, int] = {}
+        self._commands = 0
+        self._frame_no = 0
+        self._model, self._has_trades = model, has_trades
+        self._begin(cash)
+
+    # --- what the account has -------------------------------------------------------------------
 
     @property
     def is_quiet(self) -> bool:
         """Say whether no own order is resting or on its way."""
-        return not self._commands and not self.portfolio.orders
+        return not in_flight(self._state) and not self._state[state.RESTING]
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether the market's result was paid."""
+        return bool(self._state[state.SETTLED])
+
+    @property
+    def rejected(self) -> int:
+        """Give how many orders the exchange would have refused."""
+        return self._state[state.REJECTED]
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        """Give the resting orders by id, in order of arrival."""
+        resting = [self._resting(slot)[1] for slot in range(self._state[state.RESTING])]
+        return {order.order_id: order for order in resting}
+
+    @property
+    def resting_since(self) -> dict[str, int]:
+        """Give the market time at which each resting order came to rest."""
+        resting = [self._resting(slot) for slot in range(self._state[state.RESTING])]
+        return {order.order_id: since for since, order in resting}
+
+    @property
+    def position(self) -> Position:
+        """Give what is held in the market."""
+        held, cost, realised, fees = (
+            self._state[place] for place in (state.POSITION, state.COST, state.REALISED, state.FEES)
+        )
+        return Position(Quantity(held), Cash(cost), Cash(realised), Cash(fees))
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Give the account as a ledger of its own, which the simulation does not look at again."""
+        ledger = Portfolio()
+        terms = self.market.fees
+        positions = {self.market.ticker: self.position} if self.fills else {}
+        orders = [(order, terms) for order in self.orders.values()]
+        ledger.adopt(Cash(self._state[state.CASH]), positions, orders)
+        return ledger
+
+    def closing_proceeds(self, at: int) -> Cash:
+        """Give what the book would pay for the position, fees taken off."""
+        return Cash(closing_proceeds(self._state, self._prices, at))
+
+    # --- commands -------------------------------------------------------------------------------
 
     def send(self, order: Order, at: int) -> None:
-        """Send an order at market time `at`; it trades or rests when it arrives."""
+        """Send an order at market time `at`; it trades or rests when it arrives.
+
+        Raises `OrderError` for an order that is not simulated, and beyond `ORDER_ROOM` at a time.
+        """
         if order.time_in_force is TimeInForce.FOK or order.post_only or order.reduce_only:
             raise OrderError(f"order {order.order_id}: only plain limit orders are simulated")
-        self._commands.append(_Command(self._latency.arrival(at), order, ""))
+        accepted = order.moved_to(OrderState.RESTING)
+        index = self.market.grid.index(order.price)
+        send = send_order if order.time_in_force is TimeInForce.GTC else send_taker
+        number = send(self._state, order.side, index, order.remaining, self._arrival(at))
+        if not number:
+            raise OrderError(f"order {order.order_id}: {state.ORDER_ROOM} orders are there already")
+        self._sent[number] = accepted
+        self._numbers[order.order_id] = number
 
     def cancel(self, order_id: str, at: int) -> None:
         """Send a cancel; one that arrives after the order has ended does nothing."""
-        self._commands.append(_Command(self._latency.arrival(at), None, order_id))
+        arrives_at = self._arrival(at)
+        if order_id in self._numbers:
+            send_cancel(self._state, self._numbers[order_id], arrives_at)
 
     def withdraw(self, order_id: str) -> bool:
         """Take back an order that is still on its way; gives whether there was one."""
-        for command in self._commands:
-            if command.order is not None and command.order.order_id == order_id:
-                self._commands.remove(command)
-                return True
-        return False
+        return withdraw(self._state, self._numbers.get(order_id, 0))
+
+    def is_alive(self, order_id: str) -> bool:
+        """Say whether an order rests or is on its way."""
+        return is_alive(self._state, self._numbers.get(order_id, 0))
+
+    def _arrival(self, at: int) -> int:
+        self._commands += 1
+        return self._latency.arrival(at, self._commands)
+
+    # --- events ---------------------------------------------------------------------------------
 
     def receive(self, event: MarketEvent) -> Sequence[MarketEvent]:
-        """Take in the next recorded event and give what is published, in order.
+        """Take in the next event and give what is published, in order.
 
         Commands that arrive before the event come first; at the same time the event does. Raises
-        `BookCorrupt` for a recorded change that cannot be true.
+        `BookCorrupt` for a change that cannot be true, `GridError` for a level off the price grid.
         """
-        published: list[MarketEvent] = []
-        while self._commands and self._commands[0].arrives_at < event.stamp.market_time:
-            self._obey(self._commands.popleft(), published)
-        self._last_stamp = event.stamp
-        if isinstance(event, BookDelta):
-            self._receive_delta(event, published)
-        elif isinstance(event, BookSnapshot):
-            self._receive_snapshot(event, published)
-        else:
-            published.append(event)
-            if isinstance(event, MarketStatusChanged):
-                self._receive_status(event, published)
+        published = self._obey_before(event.stamp.market_time)
+        self._frame_no = event.stamp.frame_no
+        resting, fills = list(self.orders.values()), len(self.fills)
+        self._told[COUNT] = 0
+        self._follow(event)
+        self._keep_fills()
+        published += of_event(self._told, self.market, event, resting, fills)
+        if isinstance(event, MarketStatusChanged) and event.grid is not None:
+            self._change_grid(event.grid)
         return published
 
-    def _obey(self, command: _Command, published: list[MarketEvent]) -> None:
-        if command.order is None:
-            if command.cancel_id in self.portfolio.orders:
-                self._take_off(command.cancel_id, self._stamp(command.arrives_at), published)
+    def _obey_before(self, before: int) -> list[MarketEvent]:
+        published: list[MarketEvent] = []
+        while is_due(self._state, before):
+            order = self._sent[next_number(self._state)]
+            at, fills = next_arrival(self._state), len(self.fills)
+            stamp = Stamp(self._frame_no, at, at, TimeSource.EXCHANGE)
+            self._told[COUNT] = 0
+            obey_next(self._state, self._prices, self._told)
+            self._keep_fills()
+            published += of_command(self._told, self.market, order, stamp, fills)
+        return published
+
+    def _follow(self, event: MarketEvent) -> None:
+        market, prices, told = self._state, self._prices, self._told
+        at, grid = event.stamp.market_time, self.market.grid
+        if isinstance(event, BookDelta):
+            index = grid.index(event.price)
+            fault = recorded_change(market, prices, event.side, index, event.change, at, told)
+            if fault == BELOW_ZERO:
+                raise BookCorrupt(f"{event.ticker}: a level at {event.price} would go below zero")
+        elif isinstance(event, BookSnapshot):
+            try:
+                body = snapshot_body(event.bids, event.asks, grid.places)
+            except KeyError as price:
+                raise GridError(f"{event.ticker}: {price} is not on the price grid") from None
+            recorded_snapshot(market, prices, body, 0, at, told)
+        elif isinstance(event, PublicTrade):
+            index = grid.places.get(event.price, UNKNOWN)
+            recorded_trade(market, prices, event.taker_side, index, event.quantity, at, told)
+        else:
+            status = UNKNOWN if event.status is None else STATUS_NUMBER[event.status]
+            value = value_paid(event.status, event.result, event.settlement_value)
+            recorded_status(market, prices, status, value, at, told)
+
+    def _begin(self, cash: Cash) -> None:
+        """Hold an empty book on the market's grid, and an account with nothing but cash."""
+        self._prices = self.market.grid.prices
+        size = len(self._prices)
+        # One event fills each level and each order once at most.
+        fill_room = 2 * size + 2 * state.ORDER_ROOM
+        self._told = [0] * told_size(size)
+        self._state = [0] * state.market_size(size, fill_room)
+        fees, trades = fee_numbers(self.market.fees), int(self._has_trades)
+        state.begin(self._state, size, cash, self._model, trades, *fees, fill_room)
+        self._state[state.STATUS] = STATUS_NUMBER[self.market.status]
+
+    def _change_grid(self, grid: PriceGrid) -> None:
+        """Go on with another grid: the account stays, own orders are gone, the book is to come."""
+        if grid == self.market.grid:
             return
-        order = command.order.moved_to(OrderState.RESTING)
-        if self._status is not MarketStatus.ACTIVE or not self.portfolio.can_place(
-            order, self.market.fees
-        ):
-            self.rejected += 1
-            return
-        self._enter(order, self._stamp(command.arrives_at), published)
+        before = self._state
+        self.market = replace(self.market, grid=grid)
+        self._begin(Cash(before[state.CASH]))
+        for place in _OUTLASTING:
+            self._state[place] = before[place]
 
-    def _enter(self, order: Order, stamp: Stamp, published: list[MarketEvent]) -> None:
-        limit = self.market.grid.index(order.price)
-        meets_own = self._short_of_own(order.side, limit)
-        self.portfolio.place(order, self.market.fees)
-        reach = limit if meets_own is None else meets_own
-        for index, got in take_liquidity(self._overlay, order.side, reach, order.quantity):
-            price, quantity = self.market.grid.prices[index], Quantity(got)
-            published.append(self._fill(order, price, quantity, Role.TAKER, stamp))
-            change = Quantity(-got)
-            published.append(BookDelta(order.ticker, order.side.other, price, change, stamp))
-        resting = self.portfolio.orders.get(order.order_id)
-        if resting is None:
-            return
-        if order.time_in_force is TimeInForce.IOC or meets_own is not None:
-            self.portfolio.cancel(order.order_id)
-            return
-        self.resting_since[order.order_id] = stamp.market_time
-        published.append(_own_change(resting, resting.remaining, stamp))
+    def _keep_fills(self) -> None:
+        for number in range(len(self.fills), self._state[state.FILLS_COUNT]):
+            place = state.fill_at(self._state, number)
+            order = self._sent[self._state[place + state.FILL_NUMBER]]
+            row = self._state[place : place + state.FILL_SIZE]
+            self.fills.append(own_fill(row, number + 1, order, self._prices))
 
-    def _short_of_own(self, side: Side, limit: int) -> int | None:
-        """Give the last grid index before one's own orders of the other side, if one would meet.
-
-        An order trades up to there and what is left is cancelled (Kalshi's `taker_at_cross`).
-        """
-        index = self.market.grid.index
-        own = [index(o.price) for o in self.portfolio.orders.values() if o.side is not side]
-        if side is Side.BID:
-            return min(own) - 1 if own and min(own) <= limit else None
-        return max(own) + 1 if own and max(own) >= limit else None
-
-    def _receive_delta(self, event: BookDelta, published: list[MarketEvent]) -> None:
-        index = self.market.grid.index(event.price)
-        overlay = self._overlay
-        before = overlay.recorded[event.side][index]
-        if before + event.change < 0:
-            raise BookCorrupt(
-                f"{event.ticker}: recorded level {event.price} holds {before} "
-                f"and cannot change by {event.change}"
-            )
-        change = overlay.recorded_delta(event.side, index, event.change)
-        if self.portfolio.orders and change > 0:
-            change -= self._match_resting(event.side, index, event.stamp, published)
-        if change == event.change:
-            published.append(event)
-        elif change:
-            quantity = Quantity(change)
-            published.append(
-                BookDelta(event.ticker, event.side, event.price, quantity, event.stamp)
-            )
-
-    def _receive_snapshot(self, event: BookSnapshot, published: list[MarketEvent]) -> None:
-        grid = self.market.grid
-        sides = ([0] * len(grid), [0] * len(grid))
-        for quantities, levels in zip(sides, (event.bids, event.asks), strict=True):
-            for price, quantity in levels:
-                quantities[grid.index(price)] = quantity
-        for side, index, change in self._overlay.recorded_snapshot(*sides):
-            if change > 0 and self.portfolio.orders:
-                self._match_resting(side, index, event.stamp, published)
-        bids, asks = (self._public_levels(side) for side in Side)
-        published.append(BookSnapshot(event.ticker, bids, asks, event.stamp))
-
-    def _receive_status(self, event: MarketStatusChanged, published: list[MarketEvent]) -> None:
-        if event.status is not None:
-            self._status = event.status
-        if self._status not in {MarketStatus.ACTIVE, MarketStatus.INACTIVE}:
-            for order_id in tuple(self.portfolio.orders):
-                self._take_off(order_id, event.stamp, published)
-        value = settles_at(event)
-        if value is not None and not self.is_settled:
-            self.portfolio.settle(event.ticker, value)
-            self.is_settled = True
-
-    def _match_resting(
-        self, side: Side, index: int, stamp: Stamp, published: list[MarketEvent]
-    ) -> int:
-        """Let resting orders trade with what `side` now shows at `index`; give what they took."""
-        price = self.market.grid.prices[index]
-        took = 0
-        for order in tuple(self.portfolio.orders.values()):
-            meets = price <= order.price if order.side is Side.BID else price >= order.price
-            if order.side is side or not meets:
-                continue
-            got = self._overlay.take(side, index, order.remaining)
-            if got:
-                took += got
-                quantity = Quantity(got)
-                published.append(self._fill(order, order.price, quantity, Role.MAKER, stamp))
-                published.append(_own_change(order, -got, stamp))
-        return took
-
-    def _fill(
-        self, order: Order, price: Price, quantity: Quantity, role: Role, stamp: Stamp
-    ) -> PublicTrade:
-        order_id = order.order_id
-        accumulated = self._fee_states.get(order_id, Cash(0))
-        terms = self.market.fees
-        cost = fill_cost(accumulated, terms, role, order.side, price, quantity)
-        self._fee_states[order_id] = cost.accumulated
-        trade_id = f"own-{len(self.fills) + 1}"
-        at = stamp.market_time
-        fill = Fill(
-            trade_id, order_id, order.ticker, order.side, price, quantity, role, cost.net, at
-        )
-        self.portfolio.apply_fill(fill)
-        self.fills.append(fill)
-        if order_id not in self.portfolio.orders:
-            self.resting_since.pop(order_id, None)
-        taker_side = order.side if role is Role.TAKER else order.side.other
-        return PublicTrade(order.ticker, trade_id, price, quantity, taker_side, stamp)
-
-    def _take_off(self, order_id: str, stamp: Stamp, published: list[MarketEvent]) -> None:
-        order = self.portfolio.orders[order_id]
-        self.portfolio.cancel(order_id)
-        self.resting_since.pop(order_id, None)
-        published.append(_own_change(order, -order.remaining, stamp))
-
-    def _public_levels(self, side: Side) -> Levels:
-        shown = self._overlay.shown(side)
-        for order in self.portfolio.orders.values():
-            if order.side is side:
-                shown[self.market.grid.index(order.price)] += order.remaining
-        prices = self.market.grid.prices
-        levels = [(prices[i], Quantity(q)) for i, q in enumerate(shown) if q]
-        return tuple(levels if side is Side.ASK else levels[::-1])
-
-    def _stamp(self, at: int) -> Stamp:
-        frame_no = 0 if self._last_stamp is None else self._last_stamp.frame_no
-        return Stamp(frame_no, at, at, TimeSource.EXCHANGE)
-
-
-def settles_at(event: MarketStatusChanged) -> Price | None:
-    """Give what one YES contract is paid, once the event tells it without contradiction."""
-    if event.status not in _SETTLING:
-        return None
-    try:
-        return settlement_value(event.result, event.settlement_value)
-    except SettlementError:
-        return None
-
-
-def _own_change(order: Order, change: int, stamp: Stamp) -> BookDelta:
-    quantity = Quantity(change)
-    return BookDelta(order.ticker, order.side, order.price, quantity, stamp, order.order_id)
+    def _resting(self, slot: int) -> tuple[int, Order]:
+        """Give a resting order as it is by now, and since when it rests."""
+        place = state.order_at(slot)
+        order = self._sent[self._state[place + state.ORDER_NUMBER]]
+        filled = Quantity(order.quantity - self._state[place + state.ORDER_REMAINING])
+        since = self._state[place + state.ORDER_SINCE]
+        return since, order if filled == order.filled else replace(order, filled=filled)

@@ -16,15 +16,23 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.fees import fill_cost
-from kalshiflow.market.listing import FeeTerms, Market, MarketResult, MarketStatus
+from kalshiflow.market.fees import balance_precision, fill_cost
+from kalshiflow.market.listing import (
+    FeeTerms,
+    GridError,
+    Market,
+    MarketResult,
+    MarketStatus,
+    PriceBand,
+    PriceGrid,
+)
 from kalshiflow.market.orders import Order, OrderError, Role, TimeInForce
 from kalshiflow.market.portfolio import Portfolio
 from kalshiflow.market.units import Cash, Price, Quantity
-from kalshiflow.simulator.fills import crossing_levels
-from kalshiflow.simulator.latency import ConstantLatency
+from kalshiflow.simulator.latency import ConstantLatency, MeasuredLatency, drawn_latency
 from kalshiflow.simulator.overlay import FillModel
-from kalshiflow.simulator.replay import Simulation, settles_at
+from kalshiflow.simulator.replay import Simulation
+from kalshiflow.simulator.state import ORDER_ROOM
 
 MARKET = Market("T", "E", "a market")
 CASH = Cash(100_000_000)
@@ -51,8 +59,12 @@ def order(name, side, cents, quantity, tif=TimeInForce.GTC):
     return Order(name, "T", side, Price(cents * 100), Quantity(quantity), tif)
 
 
-def simulation(bids, asks, *, cash=CASH, model=FillModel.PESSIMISTIC):
-    one = Simulation(MARKET, cash, ConstantLatency(LATENCY), model)
+def trade(at, side, cents, quantity):
+    return PublicTrade("T", "x", Price(cents * 100), Quantity(quantity), side, stamp(at))
+
+
+def simulation(bids, asks, *, cash=CASH, model=FillModel.PESSIMISTIC, has_trades=True):
+    one = Simulation(MARKET, cash, ConstantLatency(LATENCY), model, has_trades=has_trades)
     one.receive(snapshot(0, bids, asks))
     return one
 
@@ -122,13 +134,29 @@ def test_a_resting_order_fills_when_the_other_side_reaches_its_price():
     assert filled(one)[1:] == [(Side.BID, 4800, 200, Role.MAKER)]
 
 
-def test_neither_trades_nor_its_own_side_fill_a_resting_order():
+def test_its_own_side_does_not_fill_a_resting_order_and_a_trade_through_it_does():
     one = simulation({40: 100}, {50: 100})
     one.send(order("a", Side.BID, 48, 500), at=0)
     tick(one, 100)
-    one.receive(PublicTrade("T", "x", Price(4700), Quantity(900), Side.ASK, stamp(200)))
-    one.receive(delta(300, Side.BID, 48, 900))
+    one.receive(delta(150, Side.BID, 48, 900))
     assert not one.fills
+    published = one.receive(trade(200, Side.ASK, 47, 900))
+    assert filled(one) == [(Side.BID, 4800, 500, Role.MAKER)]
+    assert [(e.trade_id, e.price, e.quantity) for e in published[::2]] == [
+        ("own-1", 4800, 500),
+        ("x", 4700, 400),
+    ]
+    assert published[1] == delta(200, Side.BID, 48, -500)
+
+
+def test_fills_by_trades_that_nobody_told_of_are_marked():
+    one = simulation({40: 100}, {50: 100}, model=FillModel.OPTIMISTIC, has_trades=False)
+    one.send(order("a", Side.BID, 40, 500), at=0)
+    tick(one, 100)
+    one.receive(delta(200, Side.BID, 40, 300))
+    one.receive(delta(300, Side.BID, 40, -400))
+    one.receive(delta(400, Side.ASK, 40, 50))
+    assert [(f.quantity, f.is_inferred) for f in one.fills] == [(300, True), (50, False)]
 
 
 def test_a_snapshot_in_the_middle_fills_a_resting_order_and_keeps_what_was_taken():
@@ -206,18 +234,33 @@ def test_a_result_without_a_value_settles_nothing_yet():
     void = MarketStatusChanged(
         "T", "determined", stamp(1), MarketStatus.DETERMINED, MarketResult.VOID
     )
-    assert settles_at(void) is None
+    one = simulation({40: 100}, {50: 1000})
+    one.receive(void)
+    assert not one.is_settled
     contradiction = MarketStatusChanged(
         "T", "determined", stamp(1), MarketStatus.DETERMINED, MarketResult.YES, Price(3)
     )
-    assert settles_at(contradiction) is None
-    assert settles_at(MarketStatusChanged("T", "x", stamp(1), MarketStatus.CLOSED)) is None
+    one.receive(contradiction)
+    assert not one.is_settled
 
 
 def test_a_recorded_change_that_cannot_be_true_is_raised():
     one = simulation({40: 100}, {50: 100})
-    with pytest.raises(BookCorrupt, match="holds 100"):
+    with pytest.raises(BookCorrupt, match="below zero"):
         one.receive(delta(1, Side.BID, 40, -101))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BookDelta("T", Side.BID, Price(4_005), Quantity(100), stamp(1)),
+        BookSnapshot("T", ((Price(4_005), Quantity(100)),), (), stamp(1)),
+    ],
+)
+def test_a_level_off_the_price_grid_is_refused(event):
+    one = simulation({40: 100}, {50: 100})
+    with pytest.raises(GridError, match="price grid"):
+        one.receive(event)
 
 
 @pytest.mark.parametrize("kind", [{"time_in_force": TimeInForce.FOK}, {"post_only": True}])
@@ -227,22 +270,71 @@ def test_what_is_not_simulated_is_refused(kind):
         one.send(Order("a", "T", Side.BID, Price(5000), Quantity(100), **kind), at=0)
 
 
+def test_another_price_grid_ends_ones_orders_and_keeps_the_account():
+    one = simulation({50: 1000}, {52: 300})
+    one.send(order("took", Side.BID, 52, 300), 10)
+    one.send(order("rests", Side.BID, 51, 400), 10)
+    tick(one, 70)
+    cash, position = one.portfolio.cash, one.position
+
+    halves = PriceGrid((PriceBand(Price(0), Price(10_000), Price(50)),))
+    change = MarketStatusChanged("T", "price_level_structure_updated", stamp(80), grid=halves)
+    published = one.receive(change)
+
+    assert list(published) == [change]
+    assert not one.is_alive("rests")
+    assert (one.portfolio.available, one.position, len(one.fills)) == (cash, position, 1)
+    one.receive(BookSnapshot("T", (), ((Price(5_250), Quantity(500)),), stamp(90)))
+    one.send(
+        Order("finer", "T", Side.BID, Price(5_250), Quantity(200)),
+        90,
+    )
+    one.receive(BookSnapshot("T", (), ((Price(5_250), Quantity(500)),), stamp(150)))
+    assert [fill.price for fill in one.fills] == [5_200, 5_250]
+
+
 def test_fees_follow_the_orders_own_fee_state():
     one = simulation({40: 100}, {50: 33, 51: 33, 52: 33})
     one.send(order("a", Side.BID, 52, 99), at=0)
     tick(one, 100)
     accumulated, expected = Cash(0), []
     for fill in one.fills:
-        cost = fill_cost(accumulated, FeeTerms(), Role.TAKER, fill.side, fill.price, fill.quantity)
+        cost = fill_cost(
+            accumulated,
+            FeeTerms(),
+            Role.TAKER,
+            fill.side,
+            fill.price,
+            fill.quantity,
+            precision=balance_precision(fill.at),
+        )
         accumulated = cost.accumulated
         expected.append(cost.net)
     assert [fill.fee for fill in one.fills] == expected
     assert one.portfolio.fees_paid == sum(expected)
 
 
-def test_levels_that_an_order_can_trade_with_come_best_first():
-    assert crossing_levels([0, 5, 5, 9], [0, 5, 0, 0], 0, 3) == [2, 3]
-    assert crossing_levels([7, 0, 5, 9], [0, 0, 5, 0], 1, 0) == [3, 0]
+def test_more_orders_than_there_is_room_for_are_refused():
+    one = simulation({40: 100}, {50: 100})
+    for number in range(ORDER_ROOM):
+        one.send(order(str(number), Side.BID, 30, 100), at=0)
+    with pytest.raises(OrderError, match="are there already"):
+        one.send(order("one more", Side.BID, 30, 100), at=0)
+
+
+def test_own_changes_carry_the_id_of_their_order():
+    one = simulation({40: 100}, {50: 100})
+    for name in "ab":
+        one.send(order(name, Side.BID, 45, 100), at=0)
+    rested = tick(one, 100)[:2]
+    assert [(e.client_order_id, e.change) for e in rested] == [("a", 100), ("b", 100)]
+    one.cancel("b", at=100)
+    assert tick(one, 200)[0].client_order_id == "b"
+    closed = MarketStatusChanged("T", "closed", stamp(300), MarketStatus.CLOSED)
+    assert one.receive(closed) == [
+        closed,
+        delta(300, Side.BID, 45, -100)._replace(client_order_id="a"),
+    ]
 
 
 def random_recording(seed, length):
@@ -310,10 +402,21 @@ def test_money_and_the_public_book_hold_under_any_orders(seed, model):
     assert one.portfolio.cash == CASH - spent
 
 
-def test_an_order_that_meets_ones_own_stops_short_of_it():
+def test_an_order_that_meets_ones_own_takes_what_stands_before_it_and_is_cancelled():
     one = simulation({40: 100}, {50: 100, 51: 100, 53: 100})
     one.send(order("mine", Side.ASK, 51, 100), at=0)
     one.send(order("taker", Side.BID, 52, 1000), at=0)
     tick(one, 100)
-    assert [(f.price, f.quantity) for f in one.fills] == [(5000, 100)]
-    assert list(one.portfolio.orders) == ["mine"]
+    assert [(f.price, f.quantity) for f in one.fills] == [(5000, 100), (5100, 100)]
+    assert list(one.orders) == ["mine"]
+
+
+def test_latencies_are_drawn_by_the_number_of_the_command():
+    one = Simulation(MARKET, CASH, MeasuredLatency((10, 20, 30), seed=5))
+    one.receive(snapshot(0, {40: 100}, {50: 10_000}))
+    for number in range(6):
+        one.send(order(str(number), Side.BID, 50, 100, TimeInForce.IOC), at=1000 * number)
+        tick(one, 1000 * number + 999)
+    took = [fill.at % 1000 for fill in one.fills]
+    assert took == [drawn_latency((10, 20, 30), 3, 5, number) for number in range(1, 7)]
+    assert len(set(took)) > 1
