@@ -1,16 +1,17 @@
-"""Orders that leave nobody's hands: filled by the simulator's rules against the live book."""
+"""Orders that leave nobody's hands: filled by the simulator's rules against the live market."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from kalshiflow.exchange.errors import NotFound
+from kalshiflow.exchange.errors import NotFound, OrderRejected
 from kalshiflow.exchange.records import CancelAck, OrderAck, OwnOrder
 from kalshiflow.market.events import MarketEvent
 from kalshiflow.market.listing import Market
-from kalshiflow.market.orders import Fill, Order, OrderState
+from kalshiflow.market.orders import Fill, Order, OrderError, OrderState
 from kalshiflow.market.units import Cash, Quantity
 from kalshiflow.simulator.latency import ConstantLatency
+from kalshiflow.simulator.overlay import FillModel
 from kalshiflow.simulator.replay import Simulation
 from trader.orders import TrackedOrder
 
@@ -22,7 +23,8 @@ class SimulatedExchange:
     """A `Route` that trades with nobody.
 
     `receive` stands between the feed and the observers: what it gives holds our own orders and what
-    they took. `fill` and `told` hear of what becomes of them.
+    they took. `fill` and `told` hear of what becomes of them. `latency` is how long a command is on
+    its way, in nanoseconds of market time; `model` what is assumed where the feed does not tell.
     """
 
     def __init__(
@@ -33,14 +35,16 @@ class SimulatedExchange:
         fill: Callable[[Fill], object],
         told: Callable[[OwnOrder], object],
         latency: int = 50 * MILLISECOND,
+        model: FillModel = FillModel.PESSIMISTIC,
     ) -> None:
         self._run_id = run_id
         self._cash = cash
         self._fill = fill
         self._told = told
         self._latency = ConstantLatency(latency)
+        self._model = model
         self._simulations: dict[str, Simulation] = {}
-        self._orders: dict[str, dict[str, tuple[Order, int]]] = {}  # with when each arrives
+        self._orders: dict[str, dict[str, Order]] = {}
         self._ended: dict[str, Order] = {}
         self._fills_told: dict[str, int] = {}
         self._now = 0
@@ -48,7 +52,7 @@ class SimulatedExchange:
     def follow(self, markets: Mapping[str, Market]) -> None:
         """Trade in these markets."""
         for ticker, market in markets.items():
-            self._simulations[ticker] = Simulation(market, self._cash, self._latency)
+            self._simulations[ticker] = Simulation(market, self._cash, self._latency, self._model)
             self._orders[ticker] = {}
             self._fills_told[ticker] = 0
 
@@ -63,13 +67,19 @@ class SimulatedExchange:
         return published
 
     async def create(self, order: TrackedOrder) -> OrderAck:
-        """Send an order; it trades when it arrives, with the market's next event."""
+        """Send an order; it trades when it arrives, with the market's next event.
+
+        Raises `OrderRejected` where there is no room for it.
+        """
         key = str(order.client_order_id)
         simulated = Order(
             key, order.ticker, order.side, order.price, order.quantity, client_order_id=key
         )
-        self._simulations[order.ticker].send(simulated, self._now)
-        self._orders[order.ticker][key] = (simulated, self._latency.arrival(self._now))
+        try:
+            self._simulations[order.ticker].send(simulated, self._now)
+        except OrderError as full:
+            raise OrderRejected(409, "too_many_orders", str(full)) from None
+        self._orders[order.ticker][key] = simulated
         return OrderAck(key, key, Quantity(0), order.quantity, None, None, self._now // MILLISECOND)
 
     async def cancel(self, order: TrackedOrder) -> CancelAck:
@@ -81,7 +91,7 @@ class SimulatedExchange:
         simulation = self._simulations[order.ticker]
         if key not in self._orders[order.ticker]:
             raise NotFound(404, "not_found", "the order has ended")
-        resting = simulation.portfolio.orders.get(key)
+        resting = simulation.orders.get(key)
         left = order.quantity if resting is None else resting.remaining
         if not simulation.withdraw(key):
             simulation.cancel(key, self._now)
@@ -106,13 +116,13 @@ class SimulatedExchange:
             self._fills_told[ticker] += 1
             trade_id = f"simulated-{self._run_id}-{ticker}-{self._fills_told[ticker]}"
             self._fill(replace(fill, trade_id=trade_id, client_order_id=fill.order_id))
-        for key, (order, arrives_at) in list(self._orders[ticker].items()):
-            if arrives_at < self._now and key not in simulation.portfolio.orders:
+        for key, order in list(self._orders[ticker].items()):
+            if not simulation.is_alive(key):
                 self._end(ticker, key)
                 self._told(self._record(order, OrderState.CANCELLED))
 
     def _end(self, ticker: str, key: str) -> None:
-        self._ended[key] = self._orders[ticker].pop(key)[0]
+        self._ended[key] = self._orders[ticker].pop(key)
         if len(self._ended) > KEPT_ENDED:
             del self._ended[next(iter(self._ended))]
 

@@ -154,7 +154,7 @@ def venue(
         Literal["pessimistic", "realistic", "optimistic"],
         _option(
             _RECORDING,
-            "Who left first where our orders rest: pessimistic, realistic or optimistic.",
+            "Who left first where our orders took or rest: pessimistic, realistic or optimistic.",
             metavar="NAME",
         ),
     ] = "pessimistic",

@@ -46,7 +46,7 @@ class VenueConfig:
     `activity` is the book changes a second of market time over all markets (`None`: as the traders'
     habits give); `habits` names a preset of them, `lively` or `real`. Or a recording: a `capture`
     file or a `recorded` session, of which the fraction `begin` is applied silently; `fill_model`
-    says who left first where our orders took from it.
+    says who left first where our orders took from it or rest in it.
 
     `faults` is a script of faults (see `kalshiflow.venue.faults`), `fault_lines` are more of them;
     `log` is the file in which the venue writes what it was asked and what it sent to whom.

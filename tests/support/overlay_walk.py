@@ -27,7 +27,9 @@ SPREAD = 8  # steps of the grid around the middle
 class OverlayWalk:
     """`step()` lets the recording or one of our accounts do one random thing."""
 
-    def __init__(self, seed: int, grid: PriceGrid, model: FillModel) -> None:
+    def __init__(
+        self, seed: int, grid: PriceGrid, model: FillModel, *, has_trades: bool = True
+    ) -> None:
         self.rng = random.Random(seed)
         self.grid = grid
         self.middle = len(grid) // 2
@@ -36,7 +38,8 @@ class OverlayWalk:
         self.accounts = [
             self.floor.accounts.open(Account(f"u{n}", DEPOSIT, key_id=f"k{n}")) for n in range(3)
         ]
-        self.book = RecordedBook(TICKER, grid, model)
+        self.book = RecordedBook(TICKER, grid, model, has_trades=has_trades)
+        self.has_trades = has_trades
         fees = FeeTerms(FeeType.QUADRATIC_WITH_MAKER_FEES)
         self.floor.list_market(Market(TICKER, "E", "t", grid=grid, fees=fees), self.book)
         self.recorded: dict[Side, dict[int, int]] = {side: {} for side in Side}
@@ -53,12 +56,13 @@ class OverlayWalk:
         moves: list[Callable[[], bool]] = [
             self._record_delta,
             self._record_snapshot,
+            self._record_trade,
             self._place,
             self._amend,
             self._cancel,
         ]
         # The recording's own changes say whether the contracts taken may have become fewer.
-        is_recorded = self.rng.choices(moves, (50, 2, 20, 6, 5))[0]()
+        is_recorded = self.rng.choices(moves, (50, 2, 12 * self.has_trades, 20, 6, 5))[0]()
         self.records = {name: r for name, r in self.records.items() if r.remaining}
         self._check_book()
         self._check_fills(is_recorded=is_recorded)
@@ -100,6 +104,22 @@ class OverlayWalk:
             lambda: self.book.recorded_snapshot(bids, asks, self.now),
             is_whole=True,
         )
+        return True
+
+    def _record_trade(self) -> bool:
+        rng, side = self.rng, self.rng.choice(list(Side))
+        price, quantity = self.grid.prices[self._index()], Quantity(rng.randint(1, 1_500))
+        self.floor.follow_recording(
+            TICKER,
+            self.now,
+            lambda: self.book.recorded_trade("recorded", price, quantity, side, self.now),
+            is_whole=False,
+        )
+        told = [fact for fact in self.facts if isinstance(fact, Traded)]
+        assert sum(trade.quantity for trade in told) == quantity
+        fills = [fact.fill for fact in self.facts if isinstance(fact, Filled)]
+        assert sum(fill.quantity for fill in fills) <= quantity
+        assert {fill.trade_id for fill in fills} <= {trade.trade_id for trade in told}
         return True
 
     def _levels(self, side: Side) -> Levels:
@@ -176,9 +196,8 @@ class OverlayWalk:
             levels[index] = levels.get(index, 0) + record.remaining
             closable = closable_by(record.owner, TICKER, record.order.side)
             assert not record.order.reduce_only or record.remaining <= closable
-            assert self.book.ahead(record.order.order_id) == overlay.shown_at(
-                record.order.side, index
-            )
+            ahead = self.book.ahead(record.order.order_id)
+            assert 0 <= ahead <= overlay.shown_at(record.order.side, index)
         self._hear()
         for side, shown in ((Side.BID, book.bids), (Side.ASK, book.asks)):
             recorded, taken = overlay.recorded[side], overlay.taken[side]

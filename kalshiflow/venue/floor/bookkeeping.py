@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from kalshiflow.market.units import Quantity
 from kalshiflow.venue.floor.accounts import OrderRecord
 from kalshiflow.venue.floor.candles import Touch
-from kalshiflow.venue.floor.clearing import Clearing
+from kalshiflow.venue.floor.clearing import Clearing, traded_of
 from kalshiflow.venue.floor.entry import closable
 from kalshiflow.venue.floor.facts import BookReplaced, Fact, TickerMoved
 from kalshiflow.venue.floor.groups import OrderGroups
@@ -75,6 +75,8 @@ class Bookkeeping:
                 self._clearing.settle(listed, event)
             elif isinstance(event, Removed):
                 self._clearing.remove(event)
+            else:
+                self._clearing.tell_trade(listed, traded_of(event, event.trade_id))
         if is_filled:
             listed.matching.booked()
             self._cut_reduce_only(listed, now)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from kalshiflow.market.events import Side
-from kalshiflow.market.fees import fill_cost
+from kalshiflow.market.fees import balance_precision, fill_cost
 from kalshiflow.market.orders import Fill, Role
 from kalshiflow.market.units import Cash, Price, Quantity, complement
 from kalshiflow.venue.floor.accounts import Accounts, OrderRecord
@@ -11,7 +11,7 @@ from kalshiflow.venue.floor.facts import Fact, Filled, OrderChanged, PositionCha
 from kalshiflow.venue.floor.groups import OrderGroups
 from kalshiflow.venue.floor.listed import ListedMarket
 from kalshiflow.venue.ids import Identifiers
-from kalshiflow.venue.matching.messages import Matched, Removed
+from kalshiflow.venue.matching.messages import Matched, Passed, Removed
 
 
 class Clearing:
@@ -32,17 +32,10 @@ class Clearing:
         self._publish = publish
 
     def settle(self, listed: ListedMarket, match: Matched) -> None:
-        """Book a match on both sides, and tell of it."""
-        trade = Traded(
-            match.ticker,
-            self._ids.next("trade"),
-            match.price,
-            match.quantity,
-            match.taker_side,
-            match.at,
-        )
-        listed.count(trade)
-        self._publish(trade)
+        """Book a match on both sides, and tell of it unless it is part of a recorded trade."""
+        trade = traded_of(match, match.trade_id or self._ids.next("trade"))
+        if match.trade_id is None:
+            self.tell_trade(listed, trade)
         opened = sides = 0
         for order_id, role in ((match.maker_id, Role.MAKER), (match.taker_id, Role.TAKER)):
             if order_id is not None:
@@ -62,7 +55,7 @@ class Clearing:
             order.side,
             trade.price,
             trade.quantity,
-            precision=account.precision,
+            precision=Cash(max(account.precision, balance_precision(trade.at))),
         )
         fill = Fill(
             trade.trade_id,
@@ -92,6 +85,11 @@ class Clearing:
             self.forget_if_ended(record)
         return step.opened - step.closed
 
+    def tell_trade(self, listed: ListedMarket, trade: Traded) -> None:
+        """Count a trade in its market's figures, and tell of it."""
+        listed.count(trade)
+        self._publish(trade)
+
     def remove(self, event: Removed) -> None:
         """Free what a removed remainder had reserved, and tell its owner."""
         record = self._records[event.order_id]
@@ -111,6 +109,11 @@ class Clearing:
         """Tell an order's owner of its new state."""
         if not record.owner.is_house:
             self._publish(OrderChanged(record))
+
+
+def traded_of(match: Matched | Passed, trade_id: str) -> Traded:
+    """Give a match as the public hears of it."""
+    return Traded(match.ticker, trade_id, match.price, match.quantity, match.taker_side, match.at)
 
 
 def _unit_price(side: Side, price: Price) -> int:

@@ -1,6 +1,6 @@
 """Price-time priority matching of one market: commands in, events out, no accounts and no clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kalshiflow.market.book import Book
 from kalshiflow.market.events import Side
@@ -28,7 +28,7 @@ from kalshiflow.venue.matching.messages import (
 class MatchingBook:
     """One market's queues. `book` is what the public sees: every level's resting quantity.
 
-    A subclass may keep liquidity that is no order of ours in front of each queue.
+    A subclass may keep liquidity that is no order of ours in the queues.
 
     `held` gives an owner's signed position, for reduce-only orders: one is never filled beyond
     what it closes, and what it cannot fill is removed when its turn comes. Fills count from their
@@ -78,12 +78,13 @@ class MatchingBook:
         total = 0
         opposite = incoming.side.other
         moved = dict(self._unbooked)
-        for price, quantity in self.book.levels(opposite):
+        for price, _ in self.book.levels(opposite):
             if total >= incoming.quantity or not _reaches(incoming.side, incoming.price, price):
                 break
-            queue = self.queue(opposite, price)
-            total += quantity - sum(order.remaining for order in queue)
-            for order in queue:
+            for before, order in self._line(opposite, price):
+                total += before
+                if order is None:
+                    continue
                 if order.owner == incoming.owner:
                     if incoming.self_trade is SelfTrade.TAKER:
                         return min(total, incoming.quantity)
@@ -191,8 +192,16 @@ class MatchingBook:
             change = quantity if order.side == Side.BID else -quantity
             moved[order.owner] = moved.get(order.owner, 0) + change
 
+    def _line(self, side: Side, price: Price) -> Iterator[tuple[int, Resting | None]]:
+        """Give a level's orders, first in line first, with what is no order of ours before each.
+
+        What stands behind the last one comes with `None`.
+        """
+        for order in self.queue(side, price):
+            yield 0, order
+
     def _take_anonymous(self, side: Side, price: Price, quantity: int) -> int:
-        """Take liquidity that is no order of ours and stands first at this price."""
+        """Take liquidity that is no order of ours and stands before the first one of this price."""
         del side, price, quantity
         return 0
 

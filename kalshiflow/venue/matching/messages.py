@@ -47,7 +47,8 @@ class LevelChanged:
 class Matched:
     """Two orders met at the resting one's price; `None` is a side that is no order of ours.
 
-    `taker_side` is the side of the taker's order.
+    `taker_side` is the side of the taker's order. `trade_id` names the recorded trade that it is a
+    part of, which is told for itself.
     """
 
     ticker: str
@@ -56,6 +57,19 @@ class Matched:
     taker_side: Side
     maker_id: str | None
     taker_id: str | None
+    at: int
+    trade_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A recorded trade between others, as far as it came to its own price."""
+
+    ticker: str
+    trade_id: str
+    price: Price
+    quantity: Quantity
+    taker_side: Side
     at: int
 
 
@@ -70,7 +84,7 @@ class Removed:
     at: int
 
 
-EngineEvent = LevelChanged | Matched | Removed
+EngineEvent = LevelChanged | Matched | Passed | Removed
 
 
 @dataclass(frozen=True, slots=True)

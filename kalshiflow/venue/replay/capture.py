@@ -19,6 +19,7 @@ from kalshiflow.market.events import (
     BookSnapshot,
     MarketEvent,
     MarketStatusChanged,
+    PublicTrade,
     TimeSource,
 )
 from kalshiflow.market.listing import Event, Market, PriceGrid, Series
@@ -60,6 +61,11 @@ class Capture:
     skipped: int
 
     @property
+    def has_trades(self) -> bool:
+        """Say whether the recording tells of any trade."""
+        return any(isinstance(timed.event, PublicTrade) for timed in self.events)
+
+    @property
     def start(self) -> int:
         """Give the time of the first event."""
         return self.events[0].at
@@ -87,17 +93,19 @@ def capture_of(
     gaps: Sequence[Gap],
     grids: Mapping[str, PriceGrid],
     described: Mapping[str, Market],
+    joins: Iterable[tuple[int, str, PriceGrid]] = (),
 ) -> Capture:
     """Make a capture of recorded events in frame order.
 
-    `grids` are the price grids at the beginning; the markets that it names are the capture's, each
-    as it was `described` or, where it was not, by what its ticker tells. Raises `CaptureError`
-    where no book is left that could be true.
+    `grids` are the price grids with which markets came into it, for later ones told again by
+    `joins`; the markets that it names are the capture's, each as it was `described` or, where it
+    was not, by what its ticker tells. Raises `CaptureError` where no book is left that could be
+    true.
     """
     wanted = [event for event in events if event.ticker in grids]
     if not any(isinstance(event, BookSnapshot | BookDelta) for event in wanted):
         raise CaptureError(f"{name} holds no order book frames")
-    possible = tuple(_possible(wanted, gaps, grids))
+    possible = tuple(_possible(wanted, Replay(Books(grids), gaps, joins)))
     if not any(isinstance(event, BookSnapshot) for event in possible):
         raise CaptureError(f"{name} holds no order book frames that could be true")
     kept = tuple(_timed(possible))
@@ -168,10 +176,7 @@ def _grids(events: Iterable[MarketEvent]) -> dict[str, PriceGrid]:
     return {ticker: coarsest_grid(seen) for ticker, seen in prices.items()}
 
 
-def _possible(
-    events: Iterable[MarketEvent], gaps: Iterable[Gap], grids: Mapping[str, PriceGrid]
-) -> Iterator[MarketEvent]:
-    replay = Replay(Books(grids), gaps)
+def _possible(events: Iterable[MarketEvent], replay: Replay) -> Iterator[MarketEvent]:
     for event in events:
         replay.cut_up_to(event.stamp.frame_no)
         if isinstance(event, BookDelta) and replay.books.is_stale(event.ticker):

@@ -8,6 +8,7 @@ from kalshiflow.market.listing import Market, MarketResult, MarketStatus, PriceG
 from kalshiflow.store import read
 from kalshiflow.store.database import Store
 from kalshiflow.store.errors import StoreError
+from kalshiflow.store.recorded import joins_of
 from kalshiflow.venue.config import RecordedSession
 from kalshiflow.venue.replay.capture import Capture, capture_of
 
@@ -30,9 +31,11 @@ async def load_session(recorded: RecordedSession) -> Capture:
             )
             events = await read.session_events(store, session_id)
             gaps = await read.session_gaps(store, session_id)
+            async with store.connection() as connection:
+                joins = await joins_of(connection, session_id)
     except StoreError as trouble:
         raise CaptureError(str(trouble)) from trouble
-    return capture_of(f"session {session_id}", events, gaps, grids, described)
+    return capture_of(f"session {session_id}", events, gaps, grids, described, joins)
 
 
 def _as_they_began(

@@ -37,8 +37,9 @@ class CaptureSource:
         self.capture = capture
         self._floor = floor
         self._events = capture.events
+        has_trades = capture.has_trades
         self._books = {
-            market.ticker: RecordedBook(market.ticker, market.grid, model)
+            market.ticker: RecordedBook(market.ticker, market.grid, model, has_trades=has_trades)
             for market in capture.markets
         }
         for market in capture.markets:
@@ -113,7 +114,7 @@ class CaptureSource:
         self._happened += 1
         event = timed.event
         if isinstance(event, PublicTrade):
-            self._floor.tell_trade(traded(event, timed.at))
+            self._trade(event, timed.at)
         elif isinstance(event, BookSnapshot | BookDelta):
             self._floor.follow_recording(
                 event.ticker,
@@ -123,6 +124,19 @@ class CaptureSource:
             )
         else:
             self._floor.lifecycle.follow(event, timed.at)
+
+    def _trade(self, trade: PublicTrade, at: int) -> None:
+        book = self._books[trade.ticker]
+        if not book.has_orders:
+            self._floor.tell_trade(traded(trade, at))
+            return
+        name, price, side = trade.trade_id, trade.price, trade.taker_side
+        self._floor.follow_recording(
+            trade.ticker,
+            at,
+            lambda: book.recorded_trade(name, price, trade.quantity, side, at),
+            is_whole=False,
+        )
 
     def _apply(self, timed: TimedEvent) -> list[EngineEvent]:
         event: MarketEvent = timed.event

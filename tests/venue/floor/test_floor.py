@@ -37,8 +37,9 @@ def test_a_trade_is_told_to_the_public_and_to_both_accounts() -> None:
     fills = {fact.fill.role: fact for fact in scene.of(Filled)}
     assert fills[Role.TAKER].position == 400
     assert fills[Role.MAKER].position == -400
-    assert fills[Role.TAKER].fill.fee == 67_200  # 0.07 x 4 x 0.4 x 0.6, on the grid already
-    assert fills[Role.MAKER].fill.fee == 16_800
+    # 0.07 x 4 x 0.4 x 0.6 and a quarter of it, in whole cents: so balances were kept at that time.
+    assert fills[Role.TAKER].fill.fee == 70_000
+    assert fills[Role.MAKER].fill.fee == 20_000
     assert fills[Role.TAKER].fill.trade_id == fills[Role.MAKER].fill.trade_id == trade.trade_id
     assert [f.change for f in scene.of(LevelChanged)] == [-400]  # the maker's side only
 

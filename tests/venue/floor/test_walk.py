@@ -33,9 +33,13 @@ def test_the_floor_does_what_the_plain_model_does_and_loses_nothing(seed: int) -
 
 
 @pytest.mark.parametrize("model", list(FillModel))
-@pytest.mark.parametrize("grid", [CENT_GRID, DECI_CENT_GRID], ids=["cent", "deci"])
-def test_a_recording_with_orders_of_ours_in_it_stays_true_to_both(grid, model: FillModel) -> None:
-    walk = OverlayWalk(7, grid, model)
+@pytest.mark.parametrize(
+    ("grid", "has_trades"), [(CENT_GRID, True), (DECI_CENT_GRID, False)], ids=["cent", "deci"]
+)
+def test_a_recording_with_orders_of_ours_in_it_stays_true_to_both(
+    grid, has_trades, model: FillModel
+) -> None:
+    walk = OverlayWalk(7, grid, model, has_trades=has_trades)
 
     for _ in range(2_000):
         walk.step()

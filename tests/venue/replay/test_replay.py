@@ -8,7 +8,15 @@ import pytest
 from kalshiflow.exchange.capture import CaptureError, CaptureWriter
 from kalshiflow.exchange.feed import Feed
 from kalshiflow.market.books import Books
-from kalshiflow.market.events import BookDelta, BookSnapshot, Side
+from kalshiflow.market.events import (
+    BookDelta,
+    BookSnapshot,
+    MarketStatusChanged,
+    Side,
+    Stamp,
+    TimeSource,
+)
+from kalshiflow.market.listing import CENT_GRID
 from kalshiflow.market.orders import TimeInForce
 from kalshiflow.market.units import Price, Quantity
 from kalshiflow.venue.app import build_venue
@@ -16,7 +24,8 @@ from kalshiflow.venue.config import VenueConfig
 from kalshiflow.venue.core import State, Venue
 from kalshiflow.venue.floor.requests import NewOrder
 from kalshiflow.venue.keys import client_key
-from kalshiflow.venue.replay.capture import load_capture
+from kalshiflow.venue.replay.capture import capture_of, load_capture
+from kalshiflow.venue.traders.listings import DECI_CENT_GRID
 from kalshiflow.venue.websocket import commands
 from kalshiflow.venue.websocket.sessions import (
     Session,
@@ -190,6 +199,59 @@ def test_changes_after_a_gap_are_left_out_until_the_next_snapshot(tmp_path: Path
 
     assert [timed.frame_no for timed in loaded.events] == [1, 2, 4, 5]
     assert loaded.skipped == 1
+
+
+def test_a_market_that_joins_later_has_the_grid_with_which_it_joins() -> None:
+    stamps = [Stamp(n, BASE, BASE, TimeSource.EXCHANGE) for n in range(1, 4)]
+    fine = ((Price(4_850), Quantity(100)),)
+    events = [
+        BookSnapshot("EARLY", (), (), stamps[0]),
+        MarketStatusChanged("LATE", "price_level_structure_updated", stamps[1], grid=CENT_GRID),
+        BookSnapshot("LATE", fine, (), stamps[2]),
+    ]
+    grids = {"EARLY": CENT_GRID, "LATE": DECI_CENT_GRID}
+
+    loaded = capture_of("drawn", events, (), grids, {}, [(3, "LATE", DECI_CENT_GRID)])
+
+    assert loaded.skipped == 0
+
+
+def test_an_order_at_its_price_is_filled_by_a_recorded_trade_that_gets_past_its_queue(
+    capture: Path, key_dir: Path
+) -> None:
+    trade = {
+        "market_ticker": TICKER,
+        "trade_id": "recorded",
+        "yes_price_dollars": "0.4700",
+        "count_fp": "20.00",
+        "taker_book_side": "ask",
+        "ts_ms": BASE + 5_000,
+    }
+    frames = [*FRAMES[:4], {"type": "trade", "sid": 2, "seq": 1, "msg": trade}, *FRAMES[4:]]
+    venue, session = replaying(write(capture.parent, frames), key_dir)
+    venue.clock.begin()
+    venue.advance(3)
+    account = venue.floor.accounts.with_keys()[0]
+    best = venue.place(account, NewOrder(TICKER, Side.BID, Price(4800), Quantity(300)))
+    level = venue.place(account, NewOrder(TICKER, Side.BID, Price(4700), Quantity(2_000)))
+    assert venue.queue_position(account, level.order.order_id) == 500
+    session.take()
+
+    venue.advance(2)
+
+    assert [(t["yes_price_dollars"], t["count_fp"]) for t in told(session, "trade")] == [
+        ("0.4800", "3.00"),
+        ("0.4700", "17.00"),  # the recorded one, as far as it came
+    ]
+    fills = told(session, "fill")
+    assert [(f["yes_price_dollars"], f["count_fp"], f["is_taker"]) for f in fills] == [
+        ("0.4800", "3.00", False),
+        ("0.4700", "12.00", False),
+    ]
+    assert fills[1]["trade_id"] == "recorded"
+    assert (best.remaining, level.remaining) == (0, 800)
+    assert venue.queue_position(account, level.order.order_id) == 0
+    assert venue.floor.market(TICKER).volume == 2_000
 
 
 def test_a_late_begin_is_preloaded_silently(capture: Path, key_dir: Path) -> None:
