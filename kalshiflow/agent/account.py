@@ -6,6 +6,8 @@ from kalshiflow.market.events import Side
 from kalshiflow.market.position import FLAT, Position
 from kalshiflow.market.units import Cash, Price, Quantity
 
+_NO_ORDER = (-1, 0, -1)
+
 
 @dataclass(frozen=True, slots=True)
 class OwnOrder:
@@ -85,9 +87,12 @@ class MarketAccount:
         self.position = position
 
     def numbers(self) -> list[int]:
-        """Give the account as the flat sequence that the formulas read."""
+        """Give the account as a row of the account table (`market.flat`)."""
         held = self.position
-        return [
+        row: list[int] = [
             self.budget, held.quantity, held.cost, held.realised, held.fees, self.reserved,
             self.held_since, self.ordered_at, self.ordered, self.filled,
         ]  # fmt: skip
+        for own in (self.own_bid, self.own_ask):
+            row += _NO_ORDER if own is None else (own.price, own.remaining, own.since)
+        return row

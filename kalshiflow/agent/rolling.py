@@ -6,87 +6,108 @@ own events, which needs no exponential. Times are market time in nanoseconds; `m
 plus best ask, twice the mid, so that it stays a whole number.
 """
 
-# Positions in `clock`, a list of whole numbers.
-BUCKET = 0  # number of the newest bucket of the ring
-MID2 = 1  # twice the current mid
-TRADED = 2  # time of the last public trade, -1 before the first
-MOVED = 3  # time of the last change of the mid
-CHANGED = 4  # time of the last change of the book
-CLOCK_SIZE = 5
+from collections.abc import Sequence
 
-# Positions in `sums`, a list of floats.
-FLOW = 0  # contracts bought less contracts sold by takers
-PRESSURE = 1  # contracts added less taken away near the touch, bids positive
-ACTIVITY = 2  # changes of the book
-VARIANCE = 3  # squared changes of the mid, in cents
-SUMS_SIZE = 4
+from kalshiflow.agent.layout import (
+    ACTIVITY,
+    ASK_PRESSURE,
+    BID_PRESSURE,
+    BUCKET,
+    CHANGED,
+    FLOW,
+    FLOWS_SIZE,
+    LAST_PRICE,
+    LAST_SIGNED,
+    MEAN,
+    MID2,
+    MOVED,
+    RING,
+    RING_SIZE,
+    TRADED,
+    VARIANCE,
+    VOLUME,
+    Flows,
+    Numbers,
+)
 
 BUCKET_NS = 250_000_000
-RING_SIZE = 128  # 32 seconds
-FLOW_TAU = 5e9
-PRESSURE_TAU = 3e9
-ACTIVITY_TAU = 5e9
+TRADE_TAU = 30e9
+CHANGE_TAU = 5e9
 VARIANCE_TAU = 20e9
+MEAN_TAU = 300e9
 NEAR = 500  # how far from the best price of its side a change still counts as pressure
 
 
-def decayed(value: float, elapsed: int, tau: float) -> float:
-    """Give what is left of `value` after `elapsed` nanoseconds."""
-    return value * (tau / (tau + max(elapsed, 0)))
+def remaining(elapsed: int, tau: float) -> float:
+    """Give what share of a decaying sum is left after `elapsed` nanoseconds."""
+    return tau / (tau + elapsed) if elapsed > 0 else 1.0
 
 
-def restart(clock: list[int], sums: list[float], ring: list[int], now: int, mid2: int) -> None:
+def begin(seen: Numbers, flows: Flows, now: int) -> None:
     """Begin anew, as if the market had always stood where it stands."""
-    clock[BUCKET] = now // BUCKET_NS
-    clock[MID2] = mid2
-    clock[TRADED] = -1
-    clock[MOVED] = now
-    clock[CHANGED] = now
-    for index in range(SUMS_SIZE):
-        sums[index] = 0.0
-    for index in range(RING_SIZE):
-        ring[index] = mid2
+    mid2 = seen[MID2]
+    seen[BUCKET] = now // BUCKET_NS
+    seen[TRADED] = -1
+    seen[LAST_PRICE] = -1
+    seen[LAST_SIGNED] = 0
+    seen[MOVED] = now
+    seen[CHANGED] = now
+    for position in range(FLOWS_SIZE):
+        flows[position] = 0.0
+    flows[MEAN] = float(mid2)
+    for position in range(RING, RING + RING_SIZE):
+        seen[position] = mid2
 
 
-def on_trade(clock: list[int], sums: list[float], now: int, signed: int) -> None:
+def on_trade(seen: Numbers, flows: Flows, now: int, price: int, signed: int) -> None:
     """Take in a public trade; `signed` hundredths of contracts, positive where the taker bid."""
-    sums[FLOW] = decayed(sums[FLOW], now - clock[TRADED], FLOW_TAU) + signed / 100.0
-    clock[TRADED] = now
+    left = remaining(now - seen[TRADED], TRADE_TAU)
+    flows[FLOW] = flows[FLOW] * left + signed / 100.0
+    flows[VOLUME] = flows[VOLUME] * left + abs(signed) / 100.0
+    seen[TRADED] = now
+    seen[LAST_PRICE] = price
+    seen[LAST_SIGNED] = signed
 
 
-def on_change(clock: list[int], sums: list[float], now: int, signed: int, distance: int) -> None:
-    """Take in a change of one level, `distance` behind the best price of its side.
-
-    `signed` hundredths of contracts: positive for more bids or fewer asks.
-    """
-    elapsed = now - clock[CHANGED]
-    sums[ACTIVITY] = decayed(sums[ACTIVITY], elapsed, ACTIVITY_TAU) + 1.0
-    pressure = decayed(sums[PRESSURE], elapsed, PRESSURE_TAU)
+def on_change(seen: Numbers, flows: Flows, now: int, side: int, change: int, distance: int) -> None:
+    """Take in that others changed a level, `distance` behind the best price of its side."""
+    left = remaining(now - seen[CHANGED], CHANGE_TAU)
+    seen[CHANGED] = now
+    flows[ACTIVITY] = flows[ACTIVITY] * left + 1.0
+    bids = flows[BID_PRESSURE] * left
+    asks = flows[ASK_PRESSURE] * left
     if distance <= NEAR:
-        pressure = pressure + signed / 100.0
-    sums[PRESSURE] = pressure
-    clock[CHANGED] = now
+        if side:
+            asks = asks + change / 100.0
+        else:
+            bids = bids + change / 100.0
+    flows[BID_PRESSURE] = bids
+    flows[ASK_PRESSURE] = asks
 
 
-def on_mid(clock: list[int], sums: list[float], ring: list[int], now: int, mid2: int) -> None:
-    """Take in where the mid stands after a change of the book."""
+def on_mid(seen: Numbers, flows: Flows, now: int, mid2: int) -> None:
+    """Take in where the mid stands now."""
+    before = seen[MID2]
+    if mid2 == before:
+        return
+    # The ring is filled up only here: as long as the mid stands, later buckets are known from it.
     bucket = now // BUCKET_NS
-    before = clock[MID2]
-    if bucket > clock[BUCKET]:
-        for number in range(max(clock[BUCKET] + 1, bucket - RING_SIZE + 1), bucket + 1):
-            ring[number % RING_SIZE] = before
-        clock[BUCKET] = bucket
-    if mid2 != before:
-        cents = (mid2 - before) / 200.0
-        elapsed = now - clock[MOVED]
-        sums[VARIANCE] = decayed(sums[VARIANCE], elapsed, VARIANCE_TAU) + cents * cents
-        clock[MOVED] = now
-        clock[MID2] = mid2
+    newest = seen[BUCKET]
+    if bucket > newest:
+        for number in range(max(newest + 1, bucket - RING_SIZE + 1), bucket + 1):
+            seen[RING + number % RING_SIZE] = before
+        seen[BUCKET] = bucket
+    elapsed = now - seen[MOVED]
+    cents = (mid2 - before) / 200.0
+    flows[VARIANCE] = flows[VARIANCE] * remaining(elapsed, VARIANCE_TAU) + cents * cents
+    flows[MEAN] = before + (flows[MEAN] - before) * remaining(elapsed, MEAN_TAU)
+    seen[MOVED] = now
+    seen[MID2] = mid2
 
 
-def mid_before(clock: list[int], ring: list[int], now: int, elapsed: int) -> int:
-    """Give twice the mid at the start of the bucket that lies `elapsed` (under 32 s) back."""
-    number = (now - elapsed) // BUCKET_NS
-    if number > clock[BUCKET]:
-        return clock[MID2]
-    return ring[max(number, clock[BUCKET] - RING_SIZE + 1) % RING_SIZE]
+def mid_before(seen: Sequence[int], bucket: int) -> int:
+    """Give twice the mid at the start of a bucket that is at most `RING_SIZE` old."""
+    newest = seen[BUCKET]
+    if bucket > newest:
+        return seen[MID2]
+    return seen[RING + max(bucket, newest - RING_SIZE + 1) % RING_SIZE]

@@ -1,78 +1,21 @@
 """The observer: one path for every event, market time only, and never a look ahead."""
 
-import hashlib
-import random
-import struct
-from pathlib import Path
-
 import pytest
+from market_life import MARKET, SECOND, START, delta, life, snapshot, stamp, trade
 
-from kalshiflow.agent.features import FEATURES, OBSERVATION_SIZE, Group, observation_page
+from kalshiflow.agent.features import FEATURES
 from kalshiflow.agent.observation import MarketAccount, MarketObserver, OwnOrder
-from kalshiflow.market.book import BookCorrupt
-from kalshiflow.market.events import (
-    BookDelta,
-    BookSnapshot,
-    MarketStatusChanged,
-    PublicTrade,
-    Side,
-    Stamp,
-    TimeSource,
-)
-from kalshiflow.market.listing import CENT_GRID, Market, MarketStatus, PriceBand, PriceGrid
+from kalshiflow.market.book import BookCorrupt, BookCrossed
+from kalshiflow.market.events import MarketStatusChanged, Side, Stamp, TimeSource
+from kalshiflow.market.listing import GridError, MarketStatus, PriceBand, PriceGrid
 from kalshiflow.market.units import Cash, Price, Quantity
 
-SECOND = 1_000_000_000
-START = 1_700_000_000 * SECOND
-MARKET = Market("T", "E", "a market", close_time=START + 3_600 * SECOND)
 NAMES = [feature.name for feature in FEATURES]
-
-
-def stamp(at, source=TimeSource.EXCHANGE):
-    return Stamp(1, at, at, source)
-
-
-def snapshot(at, bids, asks, source=TimeSource.EXCHANGE):
-    def levels(side):
-        return tuple((Price(p * 100), Quantity(q)) for p, q in side.items())
-
-    return BookSnapshot("T", levels(bids), levels(asks), stamp(at, source))
-
-
-def delta(at, side, cents, change, *, own=None, source=TimeSource.EXCHANGE):
-    price = Price(cents * 100)
-    return BookDelta("T", side, price, Quantity(change), stamp(at, source), own)
-
-
-def trade(at, side, cents, quantity):
-    return PublicTrade("T", f"t{at}", Price(cents * 100), Quantity(quantity), side, stamp(at))
+OF_THE_MARKET = 36  # the first features, which know nothing of oneself
 
 
 def account():
     return MarketAccount(Cash(100_000_000))
-
-
-def script(seed=1, length=400):
-    """Make a book's life by chance, but the same each time."""
-    rng = random.Random(seed)
-    bids, asks = dict.fromkeys(range(40, 48), 1000), dict.fromkeys(range(52, 60), 1000)
-    events, now = [snapshot(START, bids, asks)], START
-    for _ in range(length):
-        now += rng.randrange(0, 2 * SECOND)
-        if rng.random() < 0.15:
-            events.append(trade(now, Side(rng.randrange(2)), 50, rng.randrange(1, 2000)))
-            continue
-        side = rng.choice((Side.BID, Side.ASK))
-        mine, other = (bids, asks) if side is Side.BID else (asks, bids)
-        price = rng.randrange(40, 50) if side is Side.BID else rng.randrange(50, 60)
-        if price in other or (mine.get(price, 0) and len(mine) > 1 and rng.random() < 0.5):
-            change = -mine.pop(price, 0)
-        else:
-            change = rng.randrange(100, 5000)
-            mine[price] = mine.get(price, 0) + change
-        if change:
-            events.append(delta(now, side, price, change))
-    return events
 
 
 def observations(events):
@@ -83,29 +26,12 @@ def observations(events):
     return seen
 
 
-def test_the_table_has_26_10_11_and_5_features_of_distinct_names():
-    count = {group: sum(f.group is group for f in FEATURES) for group in Group}
-    assert list(count.values()) == [26, 10, 11, 5]
-    assert len({f.name for f in FEATURES}) == len({f.formula for f in FEATURES}) == OBSERVATION_SIZE
-
-
-def test_the_page_is_generated_from_the_table():
-    page = Path(__file__).parents[2] / "docs" / "observation.md"
-    assert page.read_text() == observation_page()
-
-
 def test_replayed_twice_everything_is_equal_bit_for_bit():
-    assert observations(script()) == observations(script())
-
-
-def test_the_formulas_give_the_numbers_of_their_version():
-    # Where a formula changes on purpose, OBSERVATION_VERSION goes up and this hash is renewed.
-    packed = b"".join(struct.pack("52d", *row) for row in observations(script()))
-    assert hashlib.sha256(packed).hexdigest()[:16] == "63f69429948c3bad"
+    assert observations(life()) == observations(life())
 
 
 def test_observing_changes_nothing():
-    events, observer = script(), MarketObserver(MARKET)
+    events, observer = life(), MarketObserver(MARKET)
     for event in events:
         observer.apply(event)
         for later in (0, 1, 100):
@@ -116,15 +42,23 @@ def test_observing_changes_nothing():
 
 @pytest.mark.parametrize("known", [1, 57, 200, 399])
 def test_later_events_change_no_earlier_observation(known):
-    events = script()
-    other_future = script(seed=2)[1:]
+    events = life()
     last = events[known - 1].stamp.market_time
-    moved = [
-        delta(last + 1 + n, e.side, e.price // 100, e.change)
-        for n, e in enumerate(other_future)
-        if isinstance(e, BookDelta) and e.change > 0 and abs(e.price - 5000) > 300
-    ]
-    assert observations(events[:known] + moved)[:known] == observations(events)[:known]
+    other_future = [delta(last + n, Side(n % 2), (20, 80)[n % 2], 50 + n) for n in range(1, 30)]
+    seen = observations(events[:known] + other_future)
+    assert seen[:known] == observations(events)[:known]
+    assert seen[known:]
+
+
+def test_one_market_tells_nothing_of_another():
+    one, other = MarketObserver(MARKET), MarketObserver(MARKET)
+    seen = []
+    for event, elsewhere in zip(life(), life(seed=2), strict=True):
+        one.apply(event)
+        other.apply(elsewhere)
+        seen.append(one.observe(account(), event.stamp.market_time))
+        other.observe(account(), elsewhere.stamp.market_time)
+    assert seen == observations(life())
 
 
 def test_speed_and_receive_times_play_no_part():
@@ -133,7 +67,7 @@ def test_speed_and_receive_times_play_no_part():
         late = Stamp(old.frame_no + 5, 17, old.market_time, old.time_source, 3, 4, 5)
         return event._make(late if value is old else value for value in event)
 
-    assert observations([shifted(e) for e in script()]) == observations(script())
+    assert observations([shifted(e) for e in life()]) == observations(life())
 
 
 def test_not_ready_before_a_snapshot_and_after_a_cut():
@@ -151,7 +85,7 @@ def test_not_ready_before_a_snapshot_and_after_a_cut():
 
 def test_a_cut_forgets_the_past():
     observer = MarketObserver(MARKET)
-    for event in script():
+    for event in life():
         observer.apply(event)
     observer.cut()
     now = START + 10_000 * SECOND
@@ -162,12 +96,28 @@ def test_a_cut_forgets_the_past():
     assert observer.observe(account(), now + SECOND) == fresh.observe(account(), now + SECOND)
 
 
-def test_an_event_that_cannot_be_true_is_raised_and_makes_not_ready():
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (delta(START, Side.BID, 40, -101), "would leave a level below zero"),
+        (delta(START, Side.BID, 50, 1), "crosses the book"),
+        (delta(START, Side.BID, 0.5, 1), "off the price grid"),
+        (snapshot(START, {40: 0}, {}), "without quantity"),
+        (snapshot(START, {0.5: 5}, {}), "off the price grid"),
+        (snapshot(START, {50: 5}, {50: 5}), "crosses the book"),
+    ],
+)
+def test_an_event_that_cannot_be_true_is_raised_and_makes_not_ready(event, why):
     observer = MarketObserver(MARKET)
     observer.apply(snapshot(START, {40: 100}, {50: 100}))
-    with pytest.raises(BookCorrupt):
-        observer.apply(delta(START, Side.BID, 40, -101))
+    with pytest.raises(BookCorrupt, match=why) as raised:
+        observer.apply(event)
+    assert isinstance(raised.value, BookCrossed) == (why == "crosses the book")
     assert not observer.is_ready
+
+
+def told(observer, now):
+    return dict(zip(NAMES, observer.observe(account(), now), strict=True))
 
 
 def test_time_begins_with_the_first_event_after_a_snapshot_of_our_own_clock():
@@ -175,22 +125,41 @@ def test_time_begins_with_the_first_event_after_a_snapshot_of_our_own_clock():
     observer, reference = MarketObserver(MARKET), MarketObserver(MARKET)
     observer.apply(snapshot(ours, {40: 100}, {50: 100}, TimeSource.RECEIVE))
     assert not observer.is_ready
-    reference.apply(snapshot(START, {40: 100, 41: 100}, {50: 100}))
-    observer.apply(delta(START, Side.BID, 41, 100))
-    assert observer.is_ready
-    later = delta(START + SECOND, Side.BID, 42, 100)
-    for one in (observer, reference):
-        one.apply(later)
-    seen, expected = (one.observe(account(), START + SECOND) for one in (observer, reference))
-    differing = {n for n, a, b in zip(NAMES, seen, expected, strict=True) if a != b}
-    assert differing <= {"activity", "book_pressure"}  # the delta itself is an event of one only
+    reference.apply(snapshot(START, {40: 100}, {50: 100}))
+    for event in (delta(START, Side.BID, 41, 100), delta(START + SECOND, Side.BID, 42, 100)):
+        observer.apply(event)
+        reference.apply(event)
+        assert observer.is_ready
+        now = event.stamp.market_time
+        assert told(observer, now) == told(reference, now)
 
 
 def test_recordings_without_exchange_times_run_on_receive_times():
-    observer = MarketObserver(MARKET)
+    observer, reference = MarketObserver(MARKET), MarketObserver(MARKET)
     observer.apply(snapshot(START, {40: 100}, {50: 100}, TimeSource.RECEIVE))
-    observer.apply(delta(START + 9, Side.BID, 41, 100, source=TimeSource.RECEIVE))
-    assert observer.is_ready
+    reference.apply(snapshot(START, {40: 100}, {50: 100}))
+    change = delta(START + 9 * SECOND, Side.ASK, 51, 100, source=TimeSource.RECEIVE)
+    again = snapshot(START + 9 * SECOND, {40: 100}, {50: 100, 51: 100}, TimeSource.RECEIVE)
+    for event in (change, again):
+        observer.apply(event)
+        reference.apply(event)
+        assert told(observer, START + 10 * SECOND) == told(reference, START + 10 * SECOND)
+
+
+def test_while_a_book_lasts_time_never_runs_back():
+    observer, reference = MarketObserver(MARKET), MarketObserver(MARKET)
+    late, early = START + 5 * SECOND, START + 2 * SECOND
+    for one, then in ((observer, early), (reference, late)):
+        one.apply(snapshot(START, {40: 100}, {50: 100}))
+        one.apply(delta(late, Side.BID, 41, 100))
+        one.apply(delta(then, Side.BID, 42, 100))
+        one.apply(trade(then, Side.BID, 50, 100))
+    assert told(observer, early) == told(reference, late)
+    observer.cut()
+    observer.apply(snapshot(START, {40: 100}, {50: 100}))
+    reference = MarketObserver(MARKET)
+    reference.apply(snapshot(START, {40: 100}, {50: 100}))
+    assert told(observer, early) == told(reference, early)
 
 
 def test_own_orders_are_taken_out_of_the_observed_book_and_of_its_past():
@@ -209,9 +178,24 @@ def test_own_orders_are_taken_out_of_the_observed_book_and_of_its_past():
     _, expected = run(with_own=False)
     assert observer.book.best_bid == 4800
     assert observer.touch() == (4500, 5000)
-    for name in NAMES[:36]:
+    for name in NAMES[:OF_THE_MARKET]:
         assert seen[name] == expected[name], name
     assert seen["own_bid"] == pytest.approx(700 / 1700)
+    assert seen["bid_queue"] == 1.0
+
+
+def test_the_book_that_is_given_away_is_a_copy():
+    observer = MarketObserver(MARKET)
+    observer.apply(snapshot(START, {40: 100}, {50: 100}))
+    observer.book.bids[39] = 7
+    assert observer.book.quantity_at(Side.BID, Price(4_000)) == 100
+
+
+def test_an_own_order_off_the_grid_is_refused():
+    observer, mine = MarketObserver(MARKET), account()
+    mine.order_rests(OwnOrder(Side.ASK, Price(4_850), Quantity(700), START))
+    with pytest.raises(GridError, match="0.4850"):
+        observer.own_orders(mine)
 
 
 def test_the_status_is_followed():
@@ -232,14 +216,17 @@ def test_another_close_time_is_the_markets():
     assert observer.market.close_time == sooner
 
 
-def test_a_new_price_grid_keeps_the_book_where_it_can():
+def test_another_price_grid_waits_for_its_own_book_and_keeps_the_rest():
     finer = PriceGrid((PriceBand(Price(0), Price(10_000), Price(50)),))
-    coarser = PriceGrid((PriceBand(Price(0), Price(10_000), Price(2_000)),))
-    observer = MarketObserver(MARKET)
+    observer, mine = MarketObserver(MARKET), account()
+    mine.order_sent(Quantity(500), START)
     observer.apply(snapshot(START, {41: 100}, {50: 100}))
+    observer.apply(MarketStatusChanged("T", "x", stamp(START), status=MarketStatus.INACTIVE))
+    observer.own_orders(mine)
     observer.apply(MarketStatusChanged("T", "x", stamp(START), grid=finer))
-    assert observer.is_ready
-    assert observer.touch() == (4100, 5000)
-    observer.apply(MarketStatusChanged("T", "x", stamp(START), grid=coarser))
     assert not observer.is_ready
-    assert observer.market.grid != CENT_GRID
+    assert observer.market.grid == finer
+    observer.apply(snapshot(START + SECOND, {41.5: 100}, {50: 100}))
+    assert observer.touch() == (4_150, 5_000)
+    assert observer.status is MarketStatus.INACTIVE
+    assert told(observer, START + SECOND)["time_to_close"] == 3_599 / 7_199
