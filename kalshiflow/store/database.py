@@ -9,10 +9,11 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
+import uvloop
 
 from kalshiflow.store.errors import SchemaUnknown, StoreUnavailable
 
-SCHEMA_REVISION = "r0002"
+SCHEMA_REVISION = "r0003"
 CONNECT_SECONDS = 10.0
 _JSONB_VERSION = b"\x01"
 # A client whose machine went down must not hold its locks for hours.
@@ -155,7 +156,8 @@ def run(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
         async with await Store.open(url, max_connections=2) as store:
             return await work(store)
 
-    return asyncio.run(opened())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(opened())
 
 
 async def _prepare(connection: Any) -> None:

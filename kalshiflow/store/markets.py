@@ -85,7 +85,7 @@ async def markets(store: Store, tickers: Sequence[str] | None = None) -> dict[st
             "SELECT * FROM rl_markets WHERE ticker = ANY($1) OR $1 IS NULL ORDER BY ticker",
             None if tickers is None else list(tickers),
         )
-    return {record["ticker"]: _market_of(record) for record in found}
+    return {record["ticker"]: market_of(record) for record in found}
 
 
 async def unsettled(
@@ -96,7 +96,7 @@ async def unsettled(
         found = await connection.fetch(
             _UNSETTLED, MarketStatus.FINALIZED.value, environment, origin, shard, since
         )
-    return {record["ticker"]: _market_of(record) for record in found}
+    return {record["ticker"]: market_of(record) for record in found}
 
 
 async def apply_lifecycle(connection: Any, events: Iterable[MarketStatusChanged]) -> None:
@@ -122,7 +122,8 @@ def _ticker(named: Market | MarketStatusChanged) -> str:
     return named.ticker
 
 
-def _market_of(record: Any) -> Market:
+def market_of(record: Any) -> Market:
+    """Read a market from a row of its listing."""
     value = record["settlement_value"]
     multiplier = Fraction(record["fee_multiplier_num"], record["fee_multiplier_den"])
     return Market(

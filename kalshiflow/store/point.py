@@ -30,17 +30,32 @@ _REST = (
     " WHERE session_id IS NULL AND ticker = $1 AND received_at <= $2 AND received_at > $2 - $3"
     " ORDER BY received_at DESC LIMIT 1"
 )
+# As its recorder had it: frames of a market before it joined were read without its grid, and a new
+# grid of a market that had neither grid nor book yet was told to nobody.
 _GRID_AFTER = """
+WITH begun AS (
+    SELECT grids -> $2 AS grid FROM rl_orderbook_sessions
+     WHERE session_id = $1 AND grids ? $2 AND NOT EXISTS (
+        SELECT FROM rl_market_listings WHERE session_id = $1 AND ticker = $2
+        HAVING bool_or(reason = 'joined') AND NOT bool_or(reason = 'begun'))
+), joined AS (
+    SELECT grid, frame_no FROM rl_market_listings
+     WHERE session_id = $1 AND ticker = $2 AND frame_no <= $3 AND reason = 'joined'
+), changed AS (
+    SELECT grid, frame_no FROM rl_market_lifecycle AS life
+     WHERE session_id = $1 AND ticker = $2 AND frame_no <= $3
+       AND received_at BETWEEN $4 AND $5 AND grid IS NOT NULL
+       AND (EXISTS (SELECT FROM begun)
+            OR EXISTS (SELECT FROM joined WHERE joined.frame_no <= life.frame_no)
+            OR EXISTS (SELECT FROM rl_orderbook_snapshots AS book
+                        WHERE session_id = $1 AND ticker = $2 AND book.frame_no < life.frame_no
+                          AND received_at BETWEEN $4 AND $5))
+)
 SELECT coalesce(
     (SELECT grid FROM (
-        SELECT grid, frame_no, 1 AS place FROM rl_market_lifecycle
-         WHERE session_id = $1 AND ticker = $2 AND frame_no <= $3
-           AND received_at BETWEEN $4 AND $5 AND grid IS NOT NULL
-        UNION ALL
-        SELECT grid, frame_no, 0 FROM rl_market_listings
-         WHERE session_id = $1 AND ticker = $2 AND frame_no <= $3 AND reason = 'joined'
+        SELECT grid, frame_no, 1 AS place FROM changed UNION ALL SELECT *, 0 FROM joined
      ) AS told ORDER BY frame_no DESC, place DESC LIMIT 1),
-    (SELECT grids -> $2 FROM rl_orderbook_sessions WHERE session_id = $1)
+    (SELECT grid FROM begun)
 )
 """
 _LISTED_GRID = """

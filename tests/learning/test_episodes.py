@@ -1,14 +1,19 @@
-"""Sessions cut into segments, and segments in files: nothing lost, nothing from the future."""
+"""Sessions cut into segments, event by event, and segments into parts: nothing from the future."""
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
-from kalshiflow.agent.account import MarketAccount
-from kalshiflow.agent.observation import MarketObserver
-from kalshiflow.learning.episode_files import EpisodeFileError, read_segments, write_segments
-from kalshiflow.learning.episodes import build_segments, is_playable, pieces, split_segment
-from kalshiflow.market.book import Book
+from kalshiflow.learning.episodes.plain import (
+    build_segments,
+    is_playable,
+    is_same,
+    pieces,
+    segment_of,
+    split_segment,
+)
+from kalshiflow.learning.episodes.splitting import book_at
 from kalshiflow.market.events import (
     BookDelta,
     BookSnapshot,
@@ -18,6 +23,15 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
+from kalshiflow.market.flat import (
+    CLOSES,
+    DELTA,
+    OWN_DELTA,
+    SNAPSHOT,
+    STATUS,
+    STATUS_NUMBER,
+    TRADE,
+)
 from kalshiflow.market.listing import (
     CENT_GRID,
     Market,
@@ -26,7 +40,8 @@ from kalshiflow.market.listing import (
     PriceBand,
     PriceGrid,
 )
-from kalshiflow.market.units import Cash, Price, Quantity
+from kalshiflow.market.units import Price, Quantity
+from kalshiflow.store.listings import Listing
 
 MARKETS = {name: Market(name, "E", "a market") for name in "AB"}
 
@@ -56,7 +71,7 @@ def trade(frame_no, ticker="A"):
 
 
 def spans(segments):
-    return [(s.ticker, s.events[0].stamp.frame_no, s.events[-1].stamp.frame_no) for s in segments]
+    return [(s.ticker, int(s.events.frames[0]), int(s.events.frames[-1])) for s in segments]
 
 
 def build(events, gaps=()):
@@ -88,8 +103,8 @@ def test_missing_trades_cut_and_the_next_segment_begins_with_the_book_as_it_stan
     events = [snapshot(1), delta(2), trade(4), delta(5, price=4200)]
     first, second = build(events, [Gap(4, ("A",), hurts_books=False)])
     assert spans([first, second]) == [("A", 1, 2), ("A", 2, 5)]
-    assert [price for price, _ in second.events[0].bids] == [4100, 4000]
-    assert second.events[1:] == tuple(events[2:])
+    assert second.events.bodies.tolist() == [2, 1, 40, 100, 39, 100, 59, 100]
+    assert second.events.kinds.tolist() == [SNAPSHOT, TRADE, DELTA]
 
 
 def test_an_event_that_cannot_be_true_cuts():
@@ -106,19 +121,63 @@ def test_a_new_price_grid_cuts():
 
 def test_a_stretch_in_which_the_book_never_changes_is_no_segment():
     assert build([snapshot(1), trade(2), snapshot(3)]) == []
+
+
+def test_what_changes_only_after_the_settlement_cannot_be_played():
     settled = MarketStatusChanged("A", "x", stamp(1), MarketStatus.FINALIZED, MarketResult.YES)
-    assert not is_playable([snapshot(0), settled, delta(2)])
+    assert not is_playable(segment_of([snapshot(0), settled, delta(2)], MARKETS["A"], "s").events)
+    assert is_playable(segment_of([snapshot(0), delta(1), settled], MARKETS["A"], "s").events)
+    assert build([snapshot(0), settled, delta(2)]) == []
+
+
+def test_every_kind_of_event_has_its_row():
+    known = Stamp(9, 1, 9_000, TimeSource.CARRIED)
+    events = [
+        snapshot(1),
+        delta(2, change=-50, price=4000),
+        delta(3)._replace(client_order_id="mine"),
+        trade(4),
+        trade(5)._replace(price=Price(5050), taker_side=Side.ASK),
+        MarketStatusChanged("A", "x", known, MarketStatus.DETERMINED, MarketResult.NO, None, 77),
+        MarketStatusChanged("A", "x", known, MarketStatus.DETERMINED),
+    ]
+    found = segment_of(events, MARKETS["A"], "s").events
+    determined = STATUS_NUMBER[MarketStatus.DETERMINED]
+    columns = (found.kinds, found.sides, found.indices, found.quantities, found.times)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == [
+        (SNAPSHOT, 0, 6, 0, 1_000),
+        (DELTA, 0, 39, -50, 2_000),
+        (OWN_DELTA, 0, 40, 100, 3_000),
+        (TRADE, 0, 49, 1, 4_000),
+        (TRADE, 1, -1, 1, 5_000),
+        (STATUS, 0, determined, 0, 9_000),
+        (CLOSES, 0, 0, 77, 9_000),
+        (STATUS, 0, determined, -1, 9_000),
+    ]
+    assert found.frames.tolist() == [1, 2, 3, 4, 5, 9, 9, 9]
+    assert found.bodies.tolist() == [1, 1, 39, 100, 59, 100]
 
 
 def test_a_listing_stored_later_tells_a_segment_nothing_of_the_end():
-    known_later = replace(
-        MARKETS["A"],
-        status=MarketStatus.FINALIZED,
-        result=MarketResult.YES,
-        settlement_value=Price(10_000),
-    )
+    known_later = replace(MARKETS["A"], result=MarketResult.YES, settlement_value=Price(10_000))
     (segment,) = build_segments([snapshot(1), delta(2)], [], {"A": known_later}, "s")
     assert segment.market == MARKETS["A"]
+
+
+def test_a_market_is_known_as_it_was_listed_when_the_segment_began():
+    later = replace(MARKETS["A"], title="renamed", close_time=5)
+    events = [snapshot(1), delta(2), snapshot(4), delta(5)]
+    listings = [Listing(3, "lifecycle", later), Listing(6, "lifecycle", MARKETS["A"])]
+    first, second = build_segments(events, [Gap(3, ("A",))], {"A": MARKETS["A"]}, "s", listings)
+    assert (first.market, second.market) == (MARKETS["A"], later)
+
+
+def test_a_market_that_joins_brings_its_price_grid():
+    grid = PriceGrid((PriceBand(Price(0), Price(10_000), Price(50)),))
+    joined = Listing(2, "joined", replace(MARKETS["A"], grid=grid))
+    events = [snapshot(1), delta(2, price=4150), snapshot(3), delta(4, price=4150)]
+    (segment,) = build_segments(events, [], {"A": MARKETS["A"]}, "s", [joined])
+    assert (spans([segment]), segment.market.grid) == ([("A", 3, 4)], grid)
 
 
 def test_what_was_told_before_a_segment_is_known_in_it():
@@ -133,41 +192,69 @@ def test_a_first_snapshot_dated_by_our_clock_takes_the_time_of_what_follows():
     assert segment.starts_at == 50
 
 
+def test_time_never_runs_backwards_in_a_segment():
+    (segment,) = build([snapshot(1, at=50), delta(2, at=40), delta(3, at=60)])
+    assert segment.events.times.tolist() == [50, 50, 60]
+
+
+def test_where_the_exchange_told_no_time_our_clock_is_the_markets():
+    ours = TimeSource.RECEIVE
+    events = [snapshot(1, at=5, source=ours), delta(2, at=9, source=ours)]
+    (segment,) = build(events)
+    assert segment.events.times.tolist() == [5, 9]
+
+
+def test_a_segment_knows_whether_trades_were_recorded():
+    events = [snapshot(1), snapshot(2, "B"), delta(3), delta(4, "B")]
+    found = build_segments(events, [], MARKETS, "s", with_trades="B")
+    assert [segment.has_trades for segment in found] == [False, True]
+
+
+def test_a_segment_must_begin_with_a_snapshot():
+    with pytest.raises(ValueError, match="must begin with a snapshot"):
+        segment_of([delta(1)], MARKETS["A"], "s")
+
+
+def bids_of(segment, count):
+    bids, _ = book_at(segment.events, count, len(segment.market.grid))
+    prices = segment.market.grid.prices
+    return {prices[place]: int(bids[place]) for place in np.flatnonzero(bids)}
+
+
 def test_a_split_parts_the_events_and_carries_the_book_over():
     (segment,) = build([snapshot(1), delta(2), delta(3, price=4200), delta(4, price=4300)])
     before, after = split_segment(segment, at=3_000)
     assert spans([before, after]) == [("A", 1, 3), ("A", 3, 4)]
-    book = Book("A")
-    for event in after.events[:1]:
-        book.apply(event)
-    assert [price for price, _ in book.levels(Side.BID)] == [4200, 4100, 4000]
+    assert bids_of(after, 1) == {4200: 100, 4100: 100, 4000: 100}
+    assert bids_of(after, 2) == bids_of(segment, 4)
 
 
 def test_an_embargo_leaves_events_out_between_the_parts():
     (segment,) = build([snapshot(1), delta(2), delta(3), delta(4), delta(5)])
     before, after = split_segment(segment, at=2_000, embargo=1_500)
-    assert [e.stamp.frame_no for e in before.events] == [1, 2]
-    assert [e.stamp.frame_no for e in after.events[1:]] == [4, 5]
+    assert before.events.frames.tolist() == [1, 2]
+    assert after.events.frames.tolist() == [3, 4, 5]
 
 
 def test_a_split_outside_leaves_the_segment_whole_on_one_side():
     (segment,) = build([snapshot(1), delta(2)])
-    assert split_segment(segment, at=0) == (None, segment)
-    assert split_segment(segment, at=10**9) == (segment, None)
+    nothing, whole = split_segment(segment, at=0)
+    assert nothing is None
+    assert is_same(whole, segment)
+    whole, nothing = split_segment(segment, at=10**9)
+    assert nothing is None
+    assert is_same(whole, segment)
 
 
 @pytest.mark.parametrize("longest", [1, 7, 100, 10**6])
 def test_pieces_hold_every_event_once_and_each_begins_with_its_book(segments, longest):
     for segment in segments[:2]:
         parts = pieces(segment, longest)
-        deltas = [e for e in segment.events if isinstance(e, BookDelta)]
-        assert [e for part in parts for e in part.events if isinstance(e, BookDelta)] == deltas
-        whole, last = Book("A", segment.market.grid), Book("A", segment.market.grid)
-        for book, events in ((whole, segment.events), (last, parts[-1].events)):
-            for event in events:
-                if isinstance(event, BookDelta | BookSnapshot):
-                    book.apply(event)
-        assert last == whole
+        deltas = segment.events.kinds == DELTA
+        found = np.concatenate([p.events.quantities[p.events.kinds == DELTA] for p in parts])
+        assert found.tolist() == segment.events.quantities[deltas].tolist()
+        assert all(part.events.kinds[0] == SNAPSHOT for part in parts)
+        assert bids_of(parts[-1], len(parts[-1])) == bids_of(segment, len(segment))
 
 
 def test_a_part_keeps_what_was_known_of_the_market():
@@ -177,60 +264,8 @@ def test_a_part_keeps_what_was_known_of_the_market():
     assert after.market == pieces(segment, 2)[1].market == segment.market
 
 
-def test_segments_come_back_from_a_file_as_they_were(tmp_path, segments):
-    write_segments(tmp_path / "s.parquet", segments)
-    assert read_segments(tmp_path / "s.parquet") == segments
-
-
-def test_every_kind_of_event_survives_the_file(tmp_path):
-    grid = PriceGrid((PriceBand(Price(0), Price(10_000), Price(10)),))
-    full = Stamp(7, 8, 9_000, TimeSource.CARRIED, 6, 2, 3)
-    events = [
-        snapshot(1),
-        delta(2)._replace(client_order_id="mine"),
-        trade(3),
-        MarketStatusChanged(
-            "A", "determined", full, MarketStatus.DETERMINED, MarketResult.SCALAR, Price(12), 13
-        ),
-        MarketStatusChanged("A", "grid", full, grid=grid),
-    ]
-    (segment,) = build(events[:4])
-    with_grid = replace(segment, events=tuple(events))
-    write_segments(tmp_path / "s.parquet", [with_grid])
-    assert read_segments(tmp_path / "s.parquet") == [with_grid]
-
-
-def test_the_same_segments_give_the_same_bytes(tmp_path, segments):
-    hashes = {write_segments(tmp_path / f"{n}.parquet", segments) for n in range(2)}
-    assert len(hashes) == 1
-    assert write_segments(tmp_path / "less.parquet", segments[1:]) not in hashes
-
-
-def test_another_parquet_file_is_refused(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(EpisodeFileError, match=r"x\.parquet"):
-        read_segments(tmp_path / "x.parquet")
-
-
-def test_observations_are_the_same_live_and_through_a_file(tmp_path, recording, segments):
-    """The live path sees the session's interleaved events; the other, one segment read back."""
-    write_segments(tmp_path / "s.parquet", segments)
-    stored = {s.ticker: s for s in read_segments(tmp_path / "s.parquet")}
-    account = MarketAccount(Cash(100_000_000))
-    observers = {market.ticker: MarketObserver(market) for market in recording.markets}
-    live = {ticker: [] for ticker in observers}
-    for event in recording.events:
-        observer = observers[event.ticker]
-        observer.apply(event)
-        if observer.is_ready:
-            live[event.ticker].append(observer.observe(account, event.stamp.market_time))
-    for ticker, segment in stored.items():
-        observer, seen = MarketObserver(segment.market), []
-        for event in segment.events:
-            observer.apply(event)
-            if observer.is_ready:
-                seen.append(observer.observe(account, event.stamp.market_time))
-        assert seen == live[ticker]
+def test_a_part_knows_what_was_told_of_the_market_before_it():
+    told = MarketStatusChanged("A", "x", stamp(3), MarketStatus.INACTIVE, close_time=77)
+    (segment,) = build([snapshot(1), delta(2), told, delta(4)])
+    _, after = split_segment(segment, at=3_000)
+    assert (after.market.status, after.market.close_time) == (MarketStatus.INACTIVE, 77)

@@ -63,6 +63,7 @@ async def test_every_row_of_a_session_is_in_its_files(store, session_id, tmp_pat
         "gaps": 1,
         "listings": 0,
         "audits": 0,
+        "accounts": 0,
     }
     async with store.connection() as connection:
         for name, count in done.rows.items():

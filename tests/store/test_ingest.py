@@ -26,7 +26,7 @@ from kalshiflow.store.ingest import commit_batch, spool_position
 from kalshiflow.store.leases import acquire_lease
 from kalshiflow.store.markets import markets
 from kalshiflow.store.packing import DeltaPacker
-from kalshiflow.store.partitions import A_DAY, make_days_ahead
+from kalshiflow.store.partitions import A_DAY, BY_DAY, make_days_ahead
 from kalshiflow.store.read import get_session, list_sessions
 
 pytestmark = pytest.mark.integration
@@ -210,7 +210,7 @@ async def test_rows_of_any_day_find_their_place_also_when_it_was_removed_under_o
         tables = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
         )
-        assert len(tables) == 5
+        assert len(tables) == len(BY_DAY)
         for table in tables:
             await connection.execute(f"DROP TABLE {table['relname']}")
 
@@ -238,14 +238,14 @@ async def test_a_clock_that_jumped_by_years_within_a_batch_makes_the_days_that_o
         made = await connection.fetchval(
             "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'"
         )
-    assert made == 4 * 5
+    assert made == 4 * len(BY_DAY)
 
 
 async def test_days_are_made_ahead_once(store):
-    assert await make_days_ahead(store, 3) == 4 * 5
+    assert await make_days_ahead(store, 3) == 4 * len(BY_DAY)
     assert await make_days_ahead(store, 3) == 0
     made = await asyncio.gather(*(make_days_ahead(store, 5) for _ in range(4)))
-    assert sum(made) == 2 * 5
+    assert sum(made) == 2 * len(BY_DAY)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ TABLES = {
     "rl_spool_positions",
     "rl_market_listings",
     "rl_book_audits",
+    "rl_account_changes",
 }
 DAY = 86_400_000_000_000
 FIRST_ROWS = """

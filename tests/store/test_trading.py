@@ -89,6 +89,16 @@ async def test_decisions_come_back_equal_and_in_order(journal):
     assert await trading.count_decisions(journal, RUN.run_id) == {0: 2, 1: 3}
 
 
+async def test_decisions_are_found_by_the_session_that_their_frames_are_on(journal):
+    taped = [replace(decision(number), session_id="tape") for number in (2, 1)]
+    await trading.record_decisions(journal, [*taped, decision(3)])
+
+    assert await trading.decisions_of_session(journal, "tape") == taped[::-1]
+    assert await trading.get_run(journal, RUN.run_id) == RUN
+    with pytest.raises(NotRecorded, match="no run"):
+        await trading.get_run(journal, UUID(int=99))
+
+
 async def test_a_batch_of_decisions_is_stored_whole_or_not_at_all(journal):
     await trading.record_decisions(journal, [decision(1)])
 
