@@ -9,6 +9,8 @@ BIN := .venv/bin
 STAMP := .venv/installed-$(shell (pwd; cat pyproject.toml constraints.txt) | cksum | tr ' ' '-')
 CAPTURE ?=
 SPEED ?=
+# What learning runs compiled is kept in ~/.cache/kalshiflow; where it is there, this takes a second.
+COMPILE := $(BIN)/python -m kalshiflow.learning.compiled
 PYTEST := $(BIN)/python -m pytest
 # Tests wait more than they compute: three at a time keep two cores busy.
 WORKERS ?= 3
@@ -35,6 +37,8 @@ $(STAMP):
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url "$(TORCH_INDEX_URL)") "torch==$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,clients]"
+	@echo "Compiling what learning runs, once for this machine (about a minute):"
+	$(COMPILE)
 	@rm -f .venv/installed-*
 	@touch $@
 
@@ -42,6 +46,7 @@ demo: $(STAMP)
 	@$(BIN)/kalshiflow demo $(if $(CAPTURE),--capture "$(CAPTURE)") $(if $(SPEED),--speed "$(SPEED)")
 
 test: $(STAMP)
+	@$(COMPILE)
 	$(TESTS)
 
 soak: $(STAMP)
@@ -52,6 +57,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(COMPILE)
 	$(TESTS)
 
 bench: $(STAMP)
