@@ -1,6 +1,6 @@
 """How a policy does on recordings it has not learned from: profit by market, with its doubt."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,28 +10,14 @@ from numpy.typing import NDArray
 
 from kalshiflow.agent.action import ACTIONS, fingerprint
 from kalshiflow.agent.policy import Policy
-from kalshiflow.learning.baselines import Chooser, hold, policy_chooser, random_chooser
-from kalshiflow.learning.episodes import Segment
-from kalshiflow.learning.world import World, WorldConfig
+from kalshiflow.learning.baselines import Chooser, hold_rows, policy_rows, random_rows
+from kalshiflow.learning.episodes.segments import Segment
+from kalshiflow.learning.play import SegmentResult, play_lanes, play_worlds
+from kalshiflow.learning.world_config import WorldConfig
 from kalshiflow.market.units import CASH_PER_DOLLAR, Cash
 
 LEAST_MARKETS = 5  # with fewer, a bootstrap over markets says nothing
 RESAMPLES = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentResult:
-    """One segment played: `profit` and `fees` in microdollars."""
-
-    ticker: str
-    session_id: str
-    starts_at: int
-    ends_at: int
-    profit: Cash
-    fees: Cash
-    fills: int
-    steps: int
-    forbidden: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +109,14 @@ def evaluate(
     name: str, choose: Chooser, segments: Sequence[Segment], config: WorldConfig
 ) -> Evaluation:
     """Play every segment once from its beginning, each with a budget of its own."""
-    world = World(config)
-    actions: Counter[int] = Counter()
-    results: list[SegmentResult] = []
-    for segment in segments:
-        world.start(segment)
-        is_over = False
-        while not is_over:
-            allowed = world.mask()
-            step = world.step(choose(world, allowed), allowed)
-            is_over = step.terminated or step.truncated
-        actions.update(world.tally.actions)
-        results.append(_result(world, segment))
-    return Evaluation(name, tuple(results), tuple(actions[row.action] for row in ACTIONS))
+    return Evaluation(name, *play_worlds(choose, segments, config))
 
 
 def evaluate_policy(
     name: str, policy: Policy, segments: Sequence[Segment], config: WorldConfig
 ) -> Evaluation:
     """Evaluate a policy; raises `PolicyRejected` where one of its scores is not finite."""
-    return evaluate(name, policy_chooser(policy), segments, config)
+    return Evaluation(name, *play_lanes(policy_rows(policy), segments, config))
 
 
 def evaluate_baselines(
@@ -150,8 +124,8 @@ def evaluate_baselines(
 ) -> tuple[Evaluation, ...]:
     """Evaluate doing nothing and acting at random, under the same masks."""
     return (
-        evaluate("hold", hold, segments, config),
-        evaluate("random", random_chooser(seed), segments, config),
+        Evaluation("hold", *play_lanes(hold_rows, segments, config)),
+        Evaluation("random", *play_lanes(random_rows(seed), segments, config)),
     )
 
 
@@ -208,20 +182,6 @@ def evaluation_from_json(values: Mapping[str, Any]) -> Evaluation:
     """Read what `evaluation_to_json` wrote."""
     results = tuple(SegmentResult(**result) for result in values["results"])
     return Evaluation(values["name"], results, tuple(values["actions"]))
-
-
-def _result(world: World, segment: Segment) -> SegmentResult:
-    return SegmentResult(
-        ticker=segment.ticker,
-        session_id=segment.session_id,
-        starts_at=segment.starts_at,
-        ends_at=segment.ends_at,
-        profit=world.profit,
-        fees=world.simulation.portfolio.fees_paid,
-        fills=len(world.fills),
-        steps=world.tally.steps,
-        forbidden=world.tally.forbidden,
-    )
 
 
 def _key(result: SegmentResult) -> tuple[str, str, int, int]:

@@ -12,10 +12,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from kalshiflow.agent.features import OBSERVATION_SIZE
-from kalshiflow.learning.episodes import Segment, pieces
-from kalshiflow.learning.lanes import LaneVecEnv
+from kalshiflow.learning.episodes.segments import Segment
+from kalshiflow.learning.lanes.vec_env import LaneVecEnv
 from kalshiflow.learning.network import MaskedPolicy, Normaliser
-from kalshiflow.learning.world import WorldConfig
+from kalshiflow.learning.training_pieces import training_pieces
+from kalshiflow.learning.world_config import WorldConfig
 
 Progress = Callable[[int, int], None]
 
@@ -30,9 +31,9 @@ class TrainingConfig:
 
     `reward_scale` multiplies rewards (which are in budgets) for the learner only. `rollout` is the
     number of steps per lane between updates, `calibration` the random steps per lane from which
-    the normaliser is taken. Longer segments are cut into pieces of `piece` events. With
-    `wakes`, a policy that would act in fewer than `asleep_below` of its decisions is woken to act
-    in `awake_at` of them, see `wake`.
+    the normaliser is taken. Longer segments are cut into pieces of `piece` events, and of the
+    world's `longest` time. With `wakes`, a policy that would act in fewer than `asleep_below` of
+    its decisions is woken to act in `awake_at` of them, see `wake`.
     """
 
     seed: int = 7
@@ -99,7 +100,8 @@ def train(
     Raises `ValueError` where there is no segment to learn from.
     """
     torch.set_num_threads(config.threads)
-    segments = [part for segment in segments for part in pieces(segment, config.piece)]
+    longest = config.world.longest
+    segments = [p for one in segments for p in training_pieces(one, config.piece, longest)]
     sample = calibrate(segments, config)
     mean = sample.mean(axis=0)
     scale = 1.0 / np.maximum(sample.std(axis=0), 0.05)

@@ -1,44 +1,47 @@
-"""One segment played by one account: what the environments and the evaluation step through."""
+"""One segment played by one account: what the Gymnasium environment and evaluations step through.
+
+The object form of `lane`, interpreted on lists.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from kalshiflow.agent.account import MarketAccount, OwnOrder
-from kalshiflow.agent.action import Action, Mask, mask, plan
-from kalshiflow.agent.observation import MarketObserver
-from kalshiflow.agent.reward import reward
-from kalshiflow.learning.episodes import Segment
-from kalshiflow.market.events import BookDelta, BookSnapshot
-from kalshiflow.market.orders import Fill, Order
-from kalshiflow.market.position import FLAT
-from kalshiflow.market.units import CONTRACT, Cash, Quantity, cash_from_cents
-from kalshiflow.simulator.latency import ConstantLatency
-from kalshiflow.simulator.overlay import FillModel
-from kalshiflow.simulator.replay import Simulation
+from kalshiflow.agent.action import ACTION_COUNT, DECISION_SIZE, Mask, allow
+from kalshiflow.agent.action_table import Action
+from kalshiflow.agent.features import OBSERVATION_SIZE
+from kalshiflow.agent.formulas import observe
+from kalshiflow.agent.layout import FLOWS_SIZE, SIZE, seen_size
+from kalshiflow.agent.own import ask_touch, bid_touch
+from kalshiflow.learning.episodes.segments import Segment
+from kalshiflow.learning.lanes.begin import begin
+from kalshiflow.learning.lanes.joined import join
+from kalshiflow.learning.lanes.lane import turn
+from kalshiflow.learning.lanes.layout import (
+    DONE_AT,
+    ENDING,
+    FILL_ROOM,
+    GOES_ON,
+    IMPOSSIBLE,
+    LANE_SIZE,
+    NOW,
+    REFUSALS,
+    SETTLED,
+    STEPS,
+    VALUE,
+    market_size,
+)
+from kalshiflow.learning.world_config import MILLISECOND, NoDecision, WorldConfig
+from kalshiflow.market.book import BookCorrupt
+from kalshiflow.market.events import Side
+from kalshiflow.market.orders import Fill, Role
+from kalshiflow.market.position import Position
+from kalshiflow.market.units import Cash, Price, Quantity
+from kalshiflow.simulator import state
+from kalshiflow.simulator.told import told_size
 
-MILLISECOND = 1_000_000
+__all__ = ["MILLISECOND", "NoDecision", "StepResult", "Tally", "World", "WorldConfig"]
 
-
-class NoDecision(ValueError):
-    """A segment in which nothing can be decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorldConfig:
-    """The terms of an episode. `budget` is its whole cash; times are nanoseconds of market time."""
-
-    budget: Cash = cash_from_cents(10_000)
-    order_quantity: Quantity = Quantity(10 * CONTRACT)
-    throttle: int = 250 * MILLISECOND
-    latency: int = 50 * MILLISECOND
-    fill_model: FillModel = FillModel.PESSIMISTIC
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.latency < self.throttle:
-            raise ValueError(
-                f"latency {self.latency} must lie below the throttle {self.throttle}, "
-                f"so that an order has arrived before the next decision"
-            )
+_ROLES = {state.TAKER: Role.TAKER, state.MAKER: Role.MAKER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,133 +63,174 @@ class Tally:
 
 
 class World:
-    """An episode over one segment. After `start`, each `step` goes to the next decision.
+    """An episode over one segment: after `start`, each `step` goes to the next decision.
 
-    A decision is due at the first change of the book after the throttle has passed, and at the
-    first book with a market time. Money is the ledger's: `simulation.portfolio`.
+    `fills` are those of the episode so far.
     """
+
+    segment: Segment
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self.tally = Tally()
+        self.fills: list[Fill] = []
+        self._terms = config.terms()
+        self._delays = config.delays()
+        self._weights = config.risk.weights()
+        self._lane = [0] * LANE_SIZE
+        self._asked = [0] * max(DECISION_SIZE, ACTION_COUNT)
+        self._flows = [0.0] * FLOWS_SIZE
+        self._market: list[int] = []
+        self._seen: list[int] = []
 
-    def start(self, segment: Segment) -> None:
-        """Begin an episode at the segment's first book.
+    def start(self, segment: Segment, seed: int = 0) -> None:
+        """Begin an episode at the segment's first book; `seed` is that of drawn latencies.
 
-        Raises `NoDecision` for a segment that never has a book and a market time.
+        Raises `NoDecision` for a segment that never has an open market with a book.
         """
-        config = self.config
-        self.segment = segment
-        self.simulation = Simulation(
-            segment.market, config.budget, ConstantLatency(config.latency), config.fill_model
-        )
-        self.observer = MarketObserver(segment.market)
-        self.account = MarketAccount(config.budget)
-        self.tally = Tally()
-        self.now = segment.starts_at
-        self._events = segment.events
-        self._cursor = 0
-        self._fills = 0
-        self._orders = 0
-        if not self._advance(0):
+        if getattr(self, "segment", None) is not segment:
+            self._load(segment)
+        self.fills = []
+        begin(
+            self._lane, self._seen, self._flows, self._market, self._told, self._terms, self._row,
+            seed,
+        )  # fmt: skip
+        self._turn(Action.HOLD, is_new=True)
+        if self._lane[ENDING] != GOES_ON:
             raise NoDecision(
                 f"segment of {segment.ticker} from {segment.starts_at} has no book to decide on"
             )
-        self.value = self._value()
+
+    def step(self, action: int) -> StepResult:
+        """Act (a forbidden action is HOLD) and go on to the next decision or the episode's end."""
+        gained = self._turn(action, is_new=False)
+        self._keep_fills()
+        ending = self._lane[ENDING]
+        settled = ending == SETTLED
+        return StepResult(gained, terminated=settled, truncated=ending != GOES_ON and not settled)
+
+    @property
+    def now(self) -> int:
+        """Give the market time of this decision."""
+        return self._lane[NOW]
+
+    @property
+    def value(self) -> Cash:
+        """Give what the account is worth: at the end, what it brings."""
+        return Cash(self._lane[VALUE])
 
     @property
     def profit(self) -> Cash:
         """Give what the account is worth above its budget."""
-        return Cash(self.value - self.config.budget)
+        return Cash(self._lane[VALUE] - self.config.budget)
 
     @property
-    def fills(self) -> list[Fill]:
-        """Give the fills of the episode."""
-        return self.simulation.fills
+    def cash(self) -> Cash:
+        """Give the cash, what orders reserve included."""
+        return Cash(self._market[state.CASH])
+
+    @property
+    def reserved(self) -> Cash:
+        """Give the cash that orders reserve."""
+        return Cash(self._market[state.RESERVED])
+
+    @property
+    def position(self) -> Position:
+        """Give what is held."""
+        market = self._market
+        return Position(
+            Quantity(market[state.POSITION]),
+            Cash(market[state.COST]),
+            Cash(market[state.REALISED]),
+            Cash(market[state.FEES]),
+        )
+
+    @property
+    def resting(self) -> int:
+        """Give how many own orders rest in the book."""
+        return self._market[state.RESTING]
+
+    @property
+    def rejected(self) -> int:
+        """Give how many orders the exchange would have refused."""
+        return self._market[state.REJECTED]
+
+    def numbers(self) -> list[int]:
+        """Give the numbers of the episode, see `lanes.layout`."""
+        return list(self._lane)
+
+    @property
+    def tally(self) -> Tally:
+        """Give what was done in the episode so far."""
+        done = self._lane[DONE_AT : DONE_AT + ACTION_COUNT]
+        actions = Counter({Action(number): count for number, count in enumerate(done) if count})
+        return Tally(actions, self._lane[REFUSALS], self._lane[STEPS])
+
+    def touch(self) -> tuple[Price | None, Price | None]:
+        """Give the best bid and ask without one's own orders."""
+        bid, ask = bid_touch(self._seen), ask_touch(self._seen)
+        prices = self._prices
+        return (
+            Price(prices[bid]) if bid >= 0 else None,
+            Price(prices[ask]) if ask < self._seen[SIZE] else None,
+        )
 
     def observation(self) -> list[float]:
         """Give the observation at this decision."""
-        return self.observer.observe(self.account, self.now)
+        out = [0.0] * OBSERVATION_SIZE
+        observe(self._seen, self._flows, self._prices, self._lane[NOW], out)
+        return out
 
     def mask(self) -> Mask:
         """Give which actions are allowed at this decision."""
-        return mask(self.observer, self.account, self.config.order_quantity)
+        out = [0] * ACTION_COUNT
+        allow(self._seen, self._prices, out)
+        return tuple(value == 1 for value in out)
 
-    def step(self, action: int, allowed: Mask | None = None) -> StepResult:
-        """Act (a forbidden action is HOLD) and go on to the next decision or the episode's end.
+    def _load(self, segment: Segment) -> None:
+        """Lay out the lists for a segment's market, and its events."""
+        joined = join([segment])
+        size = len(segment.market.grid)
+        self.segment = segment
+        self._prices = joined.grids[0].tolist()
+        self._row = joined.segments[0].tolist()
+        self._events = joined.events.tolist()
+        self._bodies = joined.bodies.tolist()
+        self._seen = [0] * seen_size(size)
+        self._market = [0] * market_size(size)
+        self._told = [0] * told_size(size)
 
-        `allowed` is `mask()` where the caller has it already.
-        """
-        quantity = self.config.order_quantity
-        step = plan(action, allowed or self.mask(), self.observer, self.account, quantity, self.now)
-        self.tally.steps += 1
-        self.tally.actions[step.action] += 1
-        self.tally.forbidden += step.is_forbidden
-        for own in step.cancels:
-            self.simulation.cancel(own.order_id, self.now)
-        if step.intent is not None:
-            intent = step.intent
-            self._orders += 1
-            order = Order(
-                f"own-{self._orders}",
-                self.segment.ticker,
-                intent.side,
-                intent.price,
-                intent.quantity,
-                intent.time_in_force,
+    def _turn(self, action: int, *, is_new: bool) -> float:
+        gained = turn(
+            self._lane, self._seen, self._flows, self._market, self._prices, self._told,
+            self._asked, self._terms, self._delays, self._weights, self._events, self._bodies,
+            is_new, action,
+        )  # fmt: skip
+        if self._lane[ENDING] == IMPOSSIBLE:
+            raise BookCorrupt(
+                f"segment of {self.segment.ticker} from {self.segment.starts_at}: a recorded level "
+                f"would fall below zero at {self._lane[NOW]}"
             )
-            self.simulation.send(order, self.now)
-            self.account.order_sent(intent.quantity, self.now)
-        before = self.value
-        goes_on = self._advance(self.now + self.config.throttle)
-        self.value = self._value()
-        settled = self.simulation.is_settled
-        gained = reward(before, self.value, self.config.budget)
-        return StepResult(gained, terminated=settled, truncated=not goes_on and not settled)
+        return gained
 
-    def _advance(self, due: int) -> bool:
-        """Take in events up to the first change of the book at or after `due`, if there is one."""
-        events, simulation, observer = self._events, self.simulation, self.observer
-        cursor, end = self._cursor, len(self._events)
-        while cursor < end:
-            event = events[cursor]
-            cursor += 1
-            was_quiet = simulation.is_quiet
-            published = simulation.receive(event)
-            if not was_quiet or simulation.is_settled:
-                self._keep_account()
-            for public in published:
-                observer.apply(public)
-            if simulation.is_settled:
-                break
-            now = event.stamp.market_time
-            if now >= due and observer.is_ready and isinstance(event, BookDelta | BookSnapshot):
-                self._cursor = cursor
-                self.now = now
-                return True
-        self._cursor = cursor
-        self.now = events[cursor - 1].stamp.market_time
-        return False
+    def _keep_fills(self) -> None:
+        market = self._market
+        if market[state.FILLS_COUNT] - len(self.fills) > FILL_ROOM:
+            raise OverflowError(f"more than {FILL_ROOM} fills between two decisions")
+        for number in range(len(self.fills), market[state.FILLS_COUNT]):
+            place = state.fill_at(market, number)
+            row = market[place : place + state.FILL_SIZE]
+            self.fills.append(self._fill_of(number + 1, row))
 
-    def _keep_account(self) -> None:
-        """Carry what the ledger now says over to the account that is observed."""
-        simulation, account = self.simulation, self.account
-        portfolio = simulation.portfolio
-        for fill in simulation.fills[self._fills :]:
-            account.order_filled(fill.quantity, portfolio.positions.get(fill.ticker, FLAT), fill.at)
-        self._fills = len(simulation.fills)
-        account.hold(portfolio.positions.get(self.segment.ticker, FLAT), self.now)
-        account.reserved = portfolio.reserved
-        account.own_bid = account.own_ask = None
-        for order in portfolio.orders.values():
-            since = simulation.resting_since[order.order_id]
-            account.order_rests(
-                OwnOrder(order.side, order.price, order.remaining, since, order.order_id)
-            )
-        self.observer.own_orders(account)
-
-    def _value(self) -> Cash:
-        portfolio = self.simulation.portfolio
-        if not portfolio.positions:
-            return portfolio.cash
-        return portfolio.value({self.segment.ticker: self.observer.touch()})
+    def _fill_of(self, number: int, row: list[int]) -> Fill:
+        return Fill(
+            trade_id=f"own-{number}",
+            order_id=f"own-{row[state.FILL_NUMBER]}",
+            ticker=self.segment.ticker,
+            side=Side(row[state.FILL_SIDE]),
+            price=Price(self._prices[row[state.FILL_INDEX]]),
+            quantity=Quantity(row[state.FILL_QUANTITY]),
+            role=_ROLES[row[state.FILL_ROLE]],
+            fee=Cash(row[state.FILL_FEE]),
+            at=row[state.FILL_AT],
+            is_inferred=bool(row[state.FILL_INFERRED]),
+        )

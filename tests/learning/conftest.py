@@ -2,7 +2,7 @@
 
 import pytest
 
-from kalshiflow.learning.episodes import build_segments
+from kalshiflow.learning.episodes.plain import build_segments
 from kalshiflow.venue.traders.synthetic import record
 
 
@@ -23,3 +23,10 @@ def recording():
 @pytest.fixture(scope="session")
 def segments(recording, segments_of):
     return segments_of(recording)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Give an empty cache folder for this test alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "kalshiflow" / "compiled"

@@ -9,24 +9,28 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from kalshiflow.agent.action import Action
-from kalshiflow.agent.features import FEATURES, Group
+from kalshiflow.agent.action import ACTION_COUNT
+from kalshiflow.agent.action_table import Action
+from kalshiflow.agent.features import FEATURES, OBSERVATION_SIZE, Group
+from kalshiflow.agent.reward import RiskTerms
 from kalshiflow.learning.env import KalshiEnv
-from kalshiflow.learning.lanes import ROW_SIZE, LaneVecEnv
+from kalshiflow.learning.episodes.plain import segment_of, split_segment
+from kalshiflow.learning.lanes.vec_env import LaneVecEnv
 from kalshiflow.learning.world import MILLISECOND, NoDecision, World, WorldConfig
+from kalshiflow.market.book import BookCorrupt
 from kalshiflow.market.events import (
     BookDelta,
     BookSnapshot,
     MarketStatusChanged,
-    PublicTrade,
     Side,
     Stamp,
     TimeSource,
 )
-from kalshiflow.market.fees import worst_case_fee
-from kalshiflow.market.listing import FeeTerms, MarketResult, MarketStatus
-from kalshiflow.market.portfolio import Portfolio
-from kalshiflow.market.units import Price, Quantity
+from kalshiflow.market.fees import balance_precision, fill_cost, worst_case_fee
+from kalshiflow.market.flat import DELTA, SNAPSHOT
+from kalshiflow.market.listing import FeeTerms, Market, MarketResult, MarketStatus
+from kalshiflow.market.orders import Role
+from kalshiflow.market.units import CONTRACT, Cash, Price, Quantity
 
 CONFIG = WorldConfig()
 
@@ -37,7 +41,7 @@ def play(world, segment, choose):
     rewards, over = [], False
     while not over:
         allowed = world.mask()
-        result = world.step(choose(allowed), allowed)
+        result = world.step(choose(allowed))
         rewards.append(result.reward)
         over = result.terminated or result.truncated
     return rewards
@@ -78,57 +82,20 @@ def test_one_seed_gives_one_episode(segments):
     assert (run(3) != run(4)).any()
 
 
-def test_rewards_add_up_to_the_change_of_the_ledgers_value(segments):
-    world = World(CONFIG)
-    for number, segment in enumerate(segments):
-        rewards = play(world, segment, at_random(number))
-        assert sum(rewards) == pytest.approx(world.profit / CONFIG.budget, abs=1e-9)
-        bid, ask = world.observer.touch()
-        portfolio = world.simulation.portfolio
-        assert world.value == portfolio.value({segment.ticker: (bid, ask)})
-
-
-def test_the_ledger_is_what_its_own_fills_make_of_it(segments):
-    world = World(CONFIG)
-    for number, segment in enumerate(segments):
-        play(world, segment, at_random(number))
-        again = Portfolio(CONFIG.budget)
-        for fill in world.fills:
-            again.apply_fill(fill)
-        portfolio = world.simulation.portfolio
-        assert len(world.fills) > 0
-        assert (again.cash, again.positions) == (portfolio.cash, portfolio.positions)
-        assert world.account.spendable == portfolio.cash
-        assert world.account.cash_left == portfolio.available
-
-
-def test_no_fill_lies_off_the_grid_or_costs_more_than_the_budget(segments):
-    world = World(replace(CONFIG, budget=CONFIG.budget // 10))
-    for number, segment in enumerate(segments):
-        play(world, segment, at_random(number, trade_share=1.0))
-        assert all(fill.price in segment.market.grid for fill in world.fills)
-        assert world.simulation.portfolio.cash >= 0
-        assert world.simulation.rejected == 0
-
-
 def test_doing_nothing_earns_nothing(segments):
     world = World(CONFIG)
     assert set(play(world, segments[0], lambda _allowed: 0)) == {0.0}
+    assert world.cash == world.value == CONFIG.budget
 
 
 def test_selling_yes_from_flat_costs_what_no_costs(segments):
     world = World(CONFIG)
-    segment = segments[0]
-    world.start(segment)
-    bid, _ = world.observer.touch()
-    quantity = world.observer.book.quantity_at(Side.BID, bid)
-    quantity = min(quantity, CONFIG.order_quantity)
+    world.start(segments[0])
     world.step(Action.BUY_NO_LIMIT)
-    position = world.simulation.portfolio.positions[segment.ticker]
-    assert position.quantity <= -quantity < 0
+    position = world.position
+    assert position.quantity == -sum(fill.quantity for fill in world.fills) < 0
     assert position.cost == sum(f.quantity * (10_000 - f.price) for f in world.fills)
-    spent = CONFIG.budget - world.simulation.portfolio.cash
-    assert spent == position.cost + position.fees
+    assert CONFIG.budget - world.cash == position.cost + position.fees
     assert world.profit < 0
 
 
@@ -138,19 +105,49 @@ def test_a_forbidden_action_is_hold_and_is_counted(segments):
     *_, info = env.step(Action.SELL_YES_LIMIT)
     assert info["forbidden"] == 1
     assert env.world.tally.actions == {Action.HOLD: 1}
-    assert env.world.simulation.is_quiet
+    assert env.world.fills == []
 
 
 def test_decisions_keep_the_throttle_and_fall_on_changes_of_the_book(segments):
     world = World(CONFIG)
-    segment = segments[0]
-    changes = {e.stamp.market_time for e in segment.events if not isinstance(e, PublicTrade)}
-    world.start(segment)
+    events = segments[0].events
+    changes = set(events.times[(events.kinds == SNAPSHOT) | (events.kinds == DELTA)].tolist())
+    world.start(segments[0])
     times = [world.now]
     while not world.step(0).truncated:
         times.append(world.now)
     assert all(later - earlier >= CONFIG.throttle for earlier, later in pairwise(times))
     assert set(times) <= changes
+
+
+def test_a_decision_comes_at_the_first_change_that_it_may():
+    world = World(CONFIG)
+    world.start(hand_made())  # a change each 100 ms
+    times = [world.now]
+    while not world.step(0).truncated:
+        times.append(world.now)
+    assert times == [at * 300 * MILLISECOND for at in range(34)]
+
+
+def test_nothing_is_decided_while_something_of_our_own_is_under_way():
+    world = World(replace(CONFIG, latency=1_050 * MILLISECOND))
+    world.start(hand_made())
+    world.step(Action.BUY_YES_LIMIT)
+    assert world.now == 1_050 * MILLISECOND  # our own order changes the book
+    world.step(Action.HOLD)
+    assert world.now == 1_300 * MILLISECOND
+
+
+def test_nothing_is_decided_while_the_market_is_closed():
+    pause = MarketStatusChanged("T", "paused", stamp(10), MarketStatus.INACTIVE)
+    resume = MarketStatusChanged("T", "resumed", stamp(20), MarketStatus.ACTIVE)
+    world = World(CONFIG)
+    world.start(hand_made(pause, resume))
+    times = [world.now]
+    while not world.step(0).truncated:
+        times.append(world.now)
+    gap = [t // MILLISECOND for t in times if 800 < t // MILLISECOND < 2_500]
+    assert gap == [900, 2_100, 2_400]
 
 
 def test_nothing_of_the_future_is_in_an_observation(segments):
@@ -164,120 +161,167 @@ def test_nothing_of_the_future_is_in_an_observation(segments):
         seen.append(whole.observation())
         actions.append(choose(whole.mask()))
         whole.step(actions[-1])
-    until = tuple(e for e in segment.events if e.stamp.market_time <= whole.now)
-    short.start(replace(segment, events=until))
+    until, _ = split_segment(segment, whole.now)
+    short.start(until)
     for observation, action in zip(seen, actions, strict=True):
         assert short.observation() == observation
         short.step(action)
 
 
 def test_a_resting_order_is_cancelled_after_its_lifetime():
-    segment = hand_made()
     world = World(CONFIG)
-    world.start(segment)
+    world.start(hand_made())
     world.step(Action.BUY_YES_LIMIT)  # only one of ten contracts is offered
-    own = world.account.own_bid
-    assert own.remaining == CONFIG.order_quantity - 100
-    while world.now - own.since < 5_000 * MILLISECOND:
-        assert world.account.own_bid == own
+    rested = 0
+    while world.resting:
+        rested += 1
         world.step(Action.HOLD)
-    world.step(Action.HOLD)
-    assert world.account.own_bid is None
-    assert world.account.reserved == 0
+    assert rested == 17  # it rests from 50 ms on, and the decision at 5,100 ms lets it go
+    assert world.reserved == 0
 
 
-def hand_made(*ending):
-    from kalshiflow.learning.episodes import Segment
-    from kalshiflow.market.listing import Market
+def test_latencies_are_drawn_by_the_episodes_seed():
+    config = replace(CONFIG, latencies=(50 * MILLISECOND, 950 * MILLISECOND))
+    world = World(config)
 
-    def stamp(at):
-        return Stamp(1, 0, at * 100 * MILLISECOND, TimeSource.EXCHANGE)
+    def fills_at(seed):
+        world.start(hand_made(), seed)
+        for _ in range(6):
+            world.step(Action.BUY_YES_LIMIT)
+            world.step(Action.SELL_YES_LIMIT)
+        return [fill.at for fill in world.fills]
 
-    bids, asks = ((Price(4000), Quantity(900)),), ((Price(6000), Quantity(100)),)
+    assert fills_at(1) == fills_at(1)
+    assert len({tuple(fills_at(seed)) for seed in range(8)}) > 1
+
+
+def stamp(at):
+    return Stamp(1, 0, at * 100 * MILLISECOND, TimeSource.EXCHANGE)
+
+
+def hand_made(*others, bids=((4000, 900),), asks=((6000, 100),)):
+    """Ten seconds of a quiet market with a far bid that changes ten times a second."""
     events = [BookSnapshot("T", bids, asks, stamp(0))]
     for at in range(1, 100):
         change = Quantity(100 if at % 2 else -100)
         events.append(BookDelta("T", Side.BID, Price(3000), change, stamp(at)))
-    events += [event._replace(stamp=stamp(100)) for event in ending]
-    return Segment("T", "s", Market("T", "E", "a market"), tuple(events))
+    events = sorted([*events, *others], key=lambda event: event.stamp.market_time)
+    return segment_of(events, Market("T", "E", "a market"), "s")
 
 
 @pytest.mark.parametrize(("result", "payout"), [(MarketResult.YES, 10_000), (MarketResult.NO, 0)])
 def test_settlement_pays_and_terminates(result, payout):
-    stamp = Stamp(1, 0, 0, TimeSource.EXCHANGE)
-    end = MarketStatusChanged("T", "determined", stamp, MarketStatus.DETERMINED, result)
+    end = MarketStatusChanged("T", "determined", stamp(100), MarketStatus.DETERMINED, result)
     world = World(CONFIG)
-    world.start(hand_made(end))
+    outcome = play_to_end(world, hand_made(end))
+    assert outcome.terminated
+    fee = world.position.fees
+    assert world.profit == 100 * (payout - 6000) - fee
+    assert 0 < fee <= worst_case_fee(FeeTerms(), Price(6000), Quantity(100))
+    assert world.position.quantity == 0
+
+
+def play_to_end(world, segment):
+    """Buy what is offered, and hold it."""
+    world.start(segment)
     outcome = world.step(Action.BUY_YES_LIMIT)
     while not (outcome.terminated or outcome.truncated):
         outcome = world.step(Action.HOLD)
-    assert outcome.terminated
-    fee = world.simulation.portfolio.fees_paid
-    assert world.profit == 100 * (payout - 6000) - fee
-    assert 0 < fee <= worst_case_fee(FeeTerms(), Price(6000), Quantity(100))
-    assert world.account.position.quantity == 0
+    return outcome
+
+
+def test_where_the_result_is_unknown_a_position_is_worth_what_the_book_would_pay():
+    thin = ((Price(4000), Quantity(60)), (Price(3900), Quantity(1000)))
+    world = World(CONFIG)
+    outcome = play_to_end(world, hand_made(bids=thin))
+    assert outcome.truncated
+    assert not outcome.terminated
+    assert world.position.quantity == 100
+    paid, rounding = 0, 0
+    for price, quantity in ((4000, 60), (3900, 40)):
+        cost = fill_cost(
+            Cash(rounding), FeeTerms(), Role.TAKER, Side.ASK, Price(price), Quantity(quantity),
+            precision=Cash(balance_precision(world.now)),
+        )  # fmt: skip
+        paid, rounding = paid + price * quantity - cost.net, cost.accumulated
+    assert world.value == world.cash + paid < world.cash + 100 * 4000
+
+
+def test_a_time_limit_truncates_and_keeps_the_usual_value():
+    world = World(replace(CONFIG, longest=3_000 * MILLISECOND))
+    outcome = play_to_end(world, hand_made())
+    assert outcome.truncated
+    assert world.now == 3_000 * MILLISECOND
+    assert world.value == world.cash + 100 * 4000
 
 
 def test_a_segment_with_nothing_to_decide_on_is_refused():
-    segment = hand_made()
+    closed = replace(Market("T", "E", "a market"), status=MarketStatus.CLOSED)
     with pytest.raises(NoDecision, match="T from"):
-        World(CONFIG).start(replace(segment, events=(trade_of(segment),)))
+        World(CONFIG).start(replace(hand_made(), market=closed))
 
 
-def trade_of(segment):
-    stamp = segment.events[0].stamp
-    return PublicTrade("T", "t", Price(5000), Quantity(1), Side.BID, stamp)
-
-
-def test_the_end_of_a_segment_truncates():
+def test_a_recorded_change_that_cannot_be_true_is_an_error():
+    broken = BookDelta("T", Side.ASK, Price(6000), Quantity(-500), stamp(7))
     world = World(CONFIG)
-    world.start(hand_made())
-    outcome = world.step(0)
-    while not outcome.truncated:
-        assert not outcome.terminated
-        outcome = world.step(0)
+    with pytest.raises(BookCorrupt, match="below zero"):
+        play_to_end(world, hand_made(broken))
 
 
-def test_an_order_must_arrive_before_the_next_decision():
-    with pytest.raises(ValueError, match="latency"):
-        WorldConfig(throttle=50, latency=50)
+@pytest.mark.parametrize("wrong", [{"budget": 0}, {"latency": -1}, {"longest": -1}])
+def test_terms_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="zero"):
+        WorldConfig(**wrong)
 
 
-def test_lanes_show_what_the_worlds_show(segments):
-    lanes = LaneVecEnv(segments, CONFIG, lanes=3, seed=1, reward_scale=10.0)
-    rows = lanes.reset()
-    assert rows.shape == (3, ROW_SIZE)
-    for _ in range(700):
-        before = lanes.env_method("mask")
-        assert (rows[:, 52:] == np.array(before)).all()
-        profits = lanes.get_attr("profit")
-        lanes.step_async(np.array([at_random(n)(m) for n, m in enumerate(before)]))
-        rows, rewards, dones, infos = lanes.step_wait()
-        for lane, profit in enumerate(lanes.get_attr("profit")):
-            after = infos[lane].get("profit", profit)
-            expected = 10.0 * (after - profits[lane]) / CONFIG.budget
-            assert rewards[lane] == pytest.approx(expected, abs=1e-5)
-            assert dones[lane] == ("terminal_observation" in infos[lane])
-    assert (rows[:, :52] == np.array(lanes.env_method("observation"), dtype=np.float32)).all()
+def test_a_negative_weight_of_risk_is_refused():
+    with pytest.raises(ValueError, match="weights"):
+        RiskTerms(drawdown=-1.0)
+
+
+def test_each_term_of_risk_takes_what_it_says():
+    segment, budget = hand_made(), CONFIG.budget
+
+    def rewards(risk, actions):
+        world = World(replace(CONFIG, risk=risk))
+        world.start(segment)
+        return [world.step(action).reward for action in actions], world
+
+    actions = [Action.BUY_YES_LIMIT, Action.SELL_NO_LIMIT, Action.HOLD]
+    plain, world = rewards(RiskTerms(), actions)
+    cost, seconds = world.position.cost, 0.3
+    held, _ = rewards(RiskTerms(inventory=2.0), actions)
+    assert [p - h for p, h in zip(plain, held, strict=True)] == pytest.approx(
+        [2.0 * cost / budget * seconds] * 3
+    )
+    fallen, _ = rewards(RiskTerms(drawdown=0.5), actions)
+    drop = budget - world.value
+    assert plain[0] - fallen[0] == pytest.approx(0.5 * drop / budget)
+    assert plain[1:] == fallen[1:]
+    refused, _ = rewards(RiskTerms(forbidden=0.25), actions)
+    assert [p - r for p, r in zip(plain, refused, strict=True)] == [0.0, 0.25, 0.0]
 
 
 @pytest.fixture(scope="module")
 def observations(segments):
-    world, rows = World(CONFIG), []
-    for number, segment in enumerate(segments):
-        choose = at_random(number, trade_share=0.3)
-        world.start(segment)
-        over = False
-        while not over:
-            rows.append(world.observation())
-            result = world.step(choose(world.mask()))
-            over = result.terminated or result.truncated
-    return np.array(rows)
+    """What a policy that seldom acts sees, with orders too large for the touch among them."""
+    rows = []
+    for contracts in (10, 80):
+        config = replace(CONFIG, order_quantity=Quantity(contracts * CONTRACT))
+        lanes = LaneVecEnv(segments, config, lanes=32, seed=contracts)
+        random_choice = np.random.default_rng(contracts)
+        rows.append(lanes.reset())
+        for _ in range(150):
+            wanted = rows[-1][:, OBSERVATION_SIZE:] * random_choice.random((32, ACTION_COUNT))
+            wanted[:, 0] += random_choice.random(32) < 0.7
+            lanes.step_async(wanted.argmax(axis=1))
+            rows.append(lanes.step_wait()[0])
+    return np.concatenate(rows)[:, :OBSERVATION_SIZE].astype(np.float64)
 
 
 def test_no_feature_is_constant(observations):
     for number, feature in enumerate(FEATURES):
-        assert observations[:, number].std() > 1e-4, feature.name
+        assert observations[:, number].std() > 1e-5, feature.name
 
 
 def test_no_feature_says_what_another_says(observations):

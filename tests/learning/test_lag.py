@@ -9,6 +9,7 @@ from kalshiflow.learning.world import WorldConfig
 from kalshiflow.venue.traders.synthetic import record
 
 CONFIG = WorldConfig()
+AT = {feature.name: position for position, feature in enumerate(FEATURES)}
 
 
 @pytest.mark.parametrize(("lag", "pays"), [(4.0, True), (0.0, False)])
@@ -29,14 +30,10 @@ def test_trading_on_leaning_touches_alone_loses_where_there_is_no_lag(segments_o
     """The rule without its sign of a jump trades at lag zero too, and pays for it."""
 
     def leaning(world, mask):
-        bid, ask = world.observer.touch()
-        if bid is None or ask is None:
-            return 0
-        if world.account.position.quantity:
+        if world.position.quantity:
             return 2 if mask[2] else 4 if mask[4] else 0
-        bids = world.observer.book.quantity_at(0, bid)
-        asks = world.observer.book.quantity_at(1, ask)
-        return 1 if bids > 2 * asks and mask[1] else 3 if asks > 2 * bids and mask[3] else 0
+        leans = world.observation()[AT["imbalance_1"]]  # a third: twice as many bids as asks
+        return 1 if leans > 1 / 3 and mask[1] else 3 if leans < -1 / 3 and mask[3] else 0
 
     segments = segments_of(record(markets=16, seconds=120.0, seed=23, lag=0.0))
     blind = evaluate("leaning", leaning, segments, CONFIG)
@@ -59,14 +56,13 @@ def test_fading_a_jump_does_not_pay_where_there_is_no_lag(segments_of):
 
 def fade(seconds):
     """Take against a move of six cents and more within five seconds, and close after a while."""
-    at = {feature.name: position for position, feature in enumerate(FEATURES)}
 
     def choose(world, mask):
         seen = world.observation()
-        if seen[at["held_side"]]:
-            is_early = seen[at["holding_time"]] < seconds / (seconds + 30.0)
+        if seen[AT["position"]]:
+            is_early = seen[AT["holding_time"]] < seconds / (seconds + 30.0)
             return 0 if is_early else 2 if mask[2] else 4 if mask[4] else 0
-        moved = seen[at["mid_change_5s"]]
+        moved = seen[AT["mid_change_5s"]]
         return 3 if moved > 0.75 and mask[3] else 1 if moved < -0.75 and mask[1] else 0
 
     return choose

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -15,8 +16,13 @@ from kalshiflow.agent.action import ACTIONS
 from kalshiflow.agent.features import OBSERVATION_SIZE
 from kalshiflow.agent.policy import Policy, PolicyRejected, first_highest
 from kalshiflow.learning.bundle import export_bundle
-from kalshiflow.learning.evaluate import evaluate_policy, integrity
+from kalshiflow.learning.episodes.splitting import book_at
+from kalshiflow.learning.evaluate import evaluate, evaluate_policy, integrity
 from kalshiflow.learning.train import TrainingConfig, activity, train, wake
+from kalshiflow.learning.training_pieces import training_pieces
+from kalshiflow.market.flat import DELTA, SNAPSHOT
+
+SECOND = 1_000_000_000
 
 CONFIG = TrainingConfig(
     seed=5, timesteps=4_096, lanes=16, rollout=64, batch=512, epochs=3, calibration=40
@@ -77,19 +83,65 @@ def test_no_forbidden_action_is_drawn_while_learning(trained):
     assert float(entropy.max()) <= np.log(2) + 1e-6
 
 
-def asleep(trained):
-    """Give a copy of the policy that holds, whatever it sees."""
+def test_the_networks_own_arithmetic_is_that_of_a_distribution(trained):
+    observations = torch.from_numpy(trained.sample[:100])
+    masks = (torch.rand((100, len(ACTIONS)), generator=torch.manual_seed(1)) < 0.6).float()
+    masks[:, 0] = 1.0
+    rows = torch.cat([observations, masks], dim=1)
     with torch.no_grad():
+        distribution = trained.policy.get_distribution(rows).distribution
+        actions = distribution.sample()
+        _, log_probability, entropy = trained.policy.evaluate_actions(rows, actions)
+        many = rows.repeat(2_000, 1)
+        drawn = trained.policy(many)[0].reshape(2_000, len(rows))
+        best, _, _ = trained.policy(rows, deterministic=True)
+    assert torch.allclose(log_probability, distribution.log_prob(actions), atol=1e-5)
+    assert torch.allclose(entropy, distribution.entropy(), atol=1e-5)
+    assert torch.equal(best, distribution.probs.argmax(dim=1))
+    shares = torch.nn.functional.one_hot(drawn, len(ACTIONS)).float().mean(dim=0)
+    assert (shares - distribution.probs).abs().max() < 0.06
+
+
+def test_a_policy_is_played_by_lanes_as_by_worlds(trained, segments, tmp_path):
+    export_bundle(replace(trained, policy=inclined(trained, -6.0)), tmp_path)
+    policy = Policy.load(tmp_path)
+
+    def choose(world, mask):
+        return policy.act(world.observation(), mask).action
+
+    side_by_side = evaluate_policy("p", policy, segments[:5], CONFIG.world)
+    assert side_by_side == evaluate("p", choose, segments[:5], CONFIG.world)
+    assert side_by_side.fills > 0
+
+
+def test_pieces_hold_every_event_once_each_with_its_book_and_none_is_too_long(segments):
+    for most, longest in ((7, 0), (100, 0), (10**6, 0), (10**6, 30 * SECOND), (50, 1), (1, 0)):
+        parts = training_pieces(segments[0], most, longest)
+        deltas = [part.events.quantities[part.events.kinds == DELTA] for part in parts]
+        events = segments[0].events
+        assert (np.concatenate(deltas) == events.quantities[events.kinds == DELTA]).all()
+        assert all(part.events.kinds[0] == SNAPSHOT for part in parts)
+        assert all(len(part) <= most + 1 for part in parts)
+        if longest:
+            for part in parts:
+                is_one_moment = part.events.times[1] == part.ends_at
+                assert is_one_moment or part.ends_at - part.starts_at <= longest
+        ours, theirs = (book_at(s.events, len(s), 99) for s in (parts[-1], segments[0]))
+        assert all((mine == other).all() for mine, other in zip(ours, theirs, strict=True))
+
+
+def inclined(trained, bias):
+    """Give a copy of the policy that scores HOLD by so much higher."""
+    with torch.no_grad():
+        # The policy holds its last distribution, which can be copied without a graph only.
         trained.policy.get_distribution(torch.zeros((1, OBSERVATION_SIZE + len(ACTIONS))))
-        policy = deepcopy(
-            trained.policy
-        )  # holds its last distribution, which must be without a graph
-        policy.action_net.bias[0] += 6.0
+        policy = deepcopy(trained.policy)
+        policy.action_net.bias[0] += bias
     return policy
 
 
 def test_a_policy_that_never_acts_is_woken_as_little_as_it_takes(trained, segments):
-    policy = asleep(trained)
+    policy = inclined(trained, 6.0)
     assert activity(policy, segments, CONFIG) == 0.0
     lift = wake(policy, segments, CONFIG)
     assert activity(policy, segments, CONFIG) >= CONFIG.awake_at
@@ -98,7 +150,7 @@ def test_a_policy_that_never_acts_is_woken_as_little_as_it_takes(trained, segmen
 
 
 def test_a_policy_that_acts_is_left_alone(trained, segments):
-    policy = asleep(trained)
+    policy = inclined(trained, 6.0)
     wake(policy, segments, CONFIG)
     before = policy.action_net.bias.clone()
     assert wake(policy, segments, CONFIG) == 0.0

@@ -1,0 +1,1 @@
+"""What trainings are made from: parted, measured, found sound."""

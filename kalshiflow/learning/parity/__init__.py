@@ -1,0 +1,1 @@
+"""Whether what was seen live can be made again from the tape."""
