@@ -268,7 +268,7 @@ VARIABLES: tuple[Variable, ...] = (
         "a session's longest recording, by our clock",
         "60",
         _decimal(0.05, 1440),
-        (_STREAMING,),
+        (_STREAMING, _TRADER),
         "minutes",
     ),
     Variable(
@@ -347,6 +347,36 @@ VARIABLES: tuple[Variable, ...] = (
         "contracts",
     ),
     Variable(
+        "RL_ACTOR_TAPE",
+        "record the trader's own frames and account, so that its decisions can be made again",
+        "yes",
+        _yes_no,
+        (_TRADER,),
+    ),
+    Variable(
+        "RL_ACTOR_TAPE_LIMIT_MB",
+        "most that waits on disk for the database; beyond it the recording ends, never the trading",
+        "1024",
+        _whole(16, 10_000_000),
+        (_TRADER,),
+        "megabytes",
+    ),
+    Variable(
+        "RL_SIM_FILL_MODEL",
+        "what is assumed of own orders where recordings do not tell (simulated orders, training)",
+        "pessimistic",
+        _one_of("pessimistic", "realistic", "optimistic"),
+        (_TRADER, _PIPELINES),
+    ),
+    Variable(
+        "RL_SIM_LATENCY_MS",
+        "market time that a simulated command is on its way",
+        "50",
+        _whole(0, 60_000),
+        (_TRADER, _PIPELINES),
+        "milliseconds",
+    ),
+    Variable(
         "RL_POLICY_POLL_SECONDS",
         "pause between looks at the champion alias",
         "3",
@@ -360,6 +390,37 @@ VARIABLES: tuple[Variable, ...] = (
         ".kalshiflow/data",
         Path,
         (_PIPELINES, _STACK),
+    ),
+    Variable(
+        "RL_EPISODE_MAX_MINUTES",
+        "longest episode of a training, in market time",
+        "60",
+        _decimal(0.01, 1_000_000),
+        (_PIPELINES,),
+        "minutes",
+    ),
+    Variable(
+        "RL_DATASET_MEMORY_MB",
+        "memory that reading a session may use, and each part of a dataset, whatever their size",
+        "512",
+        _whole(32, 1_000_000),
+        (_PIPELINES,),
+        "megabytes",
+    ),
+    Variable(
+        "RL_DATASET_EMBARGO_SECONDS",
+        "market time between what is learned from and what is evaluated on",
+        "40",
+        _decimal(32, 1_000_000),
+        (_PIPELINES,),
+        "seconds",
+    ),
+    Variable(
+        "RL_DATASET_EVENT_SHARE",
+        "share of the events that are not learned from, to evaluate on",
+        "0.2",
+        _decimal(0, 0.5),
+        (_PIPELINES,),
     ),
     Variable(
         "RL_RETRAIN_SESSIONS",
@@ -449,6 +510,11 @@ class Settings:
             for name, value in self._values.items()
         )
         return f"Settings({self.program}: {shown})"
+
+    def effective(self) -> dict[str, str]:
+        """Give the text of each of the program's variables that has one, defaults included."""
+        named = {name: self.texts.get(name) or _BY_NAME[name].default for name in self._values}
+        return {name: text for name, text in named.items() if text}
 
     def require(self, name: str) -> Any:
         """Give a value that must be there; raises `SettingsError` with the way out if it is not."""

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kalshiflow.learning.world import MILLISECOND, WorldConfig
 from kalshiflow.market.units import CONTRACT, Quantity, cash_from_cents
 from kalshiflow.settings import Settings
 from pipelines.registry import PolicyVersion, Registry, TrainingRecord
 
 if TYPE_CHECKING:
-    from kalshiflow.learning.dataset import DatasetManifest
-    from kalshiflow.learning.episodes import Segment
+    from kalshiflow.learning.datasets.manifest import DatasetManifest
+    from kalshiflow.learning.episodes.segments import Segment
     from kalshiflow.learning.train import Trained, TrainingConfig
+    from kalshiflow.learning.world import WorldConfig
 
+MILLISECOND = 1_000_000
+MINUTE = 60_000_000_000
 EPISODES_IN_MEAN = 32
 LONGEST_TAG = 4_000
 
@@ -43,12 +45,18 @@ class Made:
     mean_profit: float
 
 
-def world_config(settings: Settings) -> WorldConfig:
+def world_config(settings: Settings) -> "WorldConfig":
     """Give the terms on which the trader will act, for learning and for judging alike."""
+    from kalshiflow.learning.world import WorldConfig
+    from kalshiflow.simulator.overlay import FillModel
+
     return WorldConfig(
         budget=cash_from_cents(settings.rl_actor_market_budget),
         order_quantity=Quantity(settings.rl_actor_order_contracts * CONTRACT),
         throttle=settings.rl_actor_throttle_ms * MILLISECOND,
+        latency=settings.rl_sim_latency_ms * MILLISECOND,
+        fill_model=FillModel[settings.rl_sim_fill_model.upper()],
+        longest=round(settings.rl_episode_max_minutes * MINUTE),
     )
 
 

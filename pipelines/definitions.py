@@ -23,7 +23,11 @@ defs = dg.Definitions(
         evaluation.policy_evaluation,
         promotion.promoted_policy,
     ],
-    asset_checks=[checks.orderbook_session_checks, checks.session_episodes_replay_equal],
+    asset_checks=[
+        checks.orderbook_session_checks,
+        checks.session_episodes_replay_equal,
+        datasets.training_dataset_features_are_sound,
+    ],
     jobs=[jobs.session_job, jobs.training_job],
     sensors=[
         sensors.session_sensor,

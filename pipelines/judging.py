@@ -2,25 +2,27 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:
-    from kalshiflow.learning.episodes import Segment
+    from kalshiflow.learning.datasets.dataset import Dataset
+    from kalshiflow.learning.episodes.segments import Segment
     from kalshiflow.learning.evaluate import Evaluation
     from kalshiflow.learning.promotion import Candidate, Verdict
     from kalshiflow.learning.world import WorldConfig
 
-FORMAT = "kalshiflow-evaluation-1"
+FORMAT = "kalshiflow-evaluation-2"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What everyone did. `champion` is the version that was champion when this was played.
 
+    Of the markets `unseen` no candidate has learned, nor of any other of their events.
     `champion_evaluation` is `None` without a champion, or with one that could not be loaded;
     `champion_trouble` then says why.
     """
@@ -32,6 +34,7 @@ class Report:
     champion: str | None = None
     champion_evaluation: "Evaluation | None" = None
     champion_trouble: str | None = None
+    unseen: tuple[str, ...] = ()
 
     def verdict(self) -> "Verdict":
         """Apply the written rule of promotion."""
@@ -49,13 +52,14 @@ class Report:
             for candidate in self.candidates
             if candidate.evaluation is not None
         ]
-        return [_row(name, evaluation) for name, evaluation in played]
+        unseen = frozenset(self.unseen)
+        return [_row(name, evaluation, unseen) for name, evaluation in played]
 
 
 def play(
     registry: Registry,
     versions: Sequence[str],
-    segments: Sequence["Segment"],
+    dataset: "Dataset",
     config: "WorldConfig",
     folder: Path,
     *,
@@ -65,10 +69,12 @@ def play(
 ) -> Report:
     """Fetch the versions' bundles, and the champion's, from the registry and play them.
 
-    What is judged are the bytes that the trader would load. `folder` keeps the bundles.
+    They are played on what `dataset` evaluates on; what is judged are the bytes that the trader
+    would load. `folder` keeps the bundles.
     """
     from kalshiflow.learning.evaluate import evaluate_baselines
 
+    segments = dataset.evaluation
     champion = registry.with_alias(CHAMPION)
     champion_played, trouble = None, None
     if champion is not None:
@@ -85,6 +91,7 @@ def play(
         champion=None if champion is None else champion.version,
         champion_evaluation=champion_played,
         champion_trouble=trouble,
+        unseen=tuple(sorted({one.ticker for one in segments if dataset.is_unseen(one)})),
     )
 
 
@@ -130,6 +137,7 @@ def report_to_json(report: Report) -> str:
         "champion": report.champion,
         "champion_evaluation": champion and evaluation_to_json(champion),
         "champion_trouble": report.champion_trouble,
+        "unseen": list(report.unseen),
     }
     return json.dumps(values, indent=1, sort_keys=True) + "\n"
 
@@ -162,17 +170,23 @@ def report_from_json(text: str) -> Report:
         champion=values["champion"],
         champion_evaluation=evaluation(values["champion_evaluation"]),
         champion_trouble=values["champion_trouble"],
+        unseen=tuple(values["unseen"]),
     )
 
 
-def _row(name: str, evaluation: "Evaluation") -> dict[str, Any]:
+def _row(name: str, evaluation: "Evaluation", unseen: frozenset[str]) -> dict[str, Any]:
     figures = evaluation.summary()
+    of_unseen = _of_markets(evaluation, unseen).interval()
     return {
         "name": name,
         "pnl_dollars": figures["profit_per_market"],
         "low_dollars": figures["profit_low"],
         "high_dollars": figures["profit_high"],
         "markets": figures["markets"],
+        "unseen_pnl_dollars": of_unseen.mean if of_unseen.markets else None,
+        "unseen_low_dollars": of_unseen.low,
+        "unseen_high_dollars": of_unseen.high,
+        "unseen_markets": of_unseen.markets,
         "profit_dollars": figures["profit"],
         "fees_dollars": figures["fees"],
         "fills": figures["fills"],
@@ -180,3 +194,8 @@ def _row(name: str, evaluation: "Evaluation") -> dict[str, Any]:
         "forbidden": figures["forbidden"],
         **figures["actions"],
     }
+
+
+def _of_markets(evaluation: "Evaluation", tickers: frozenset[str]) -> "Evaluation":
+    results = tuple(result for result in evaluation.results if result.ticker in tickers)
+    return replace(evaluation, results=results)

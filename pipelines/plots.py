@@ -27,16 +27,16 @@ class Interval:
 
 
 def mids_and_rate(
-    mids: Mapping[str, Sequence[tuple[int, float]]], times: Sequence[int], title: str
+    mids: Mapping[str, Sequence[tuple[int, float]]], events: Mapping[int, int], title: str
 ) -> str:
     """Draw mid prices (dollars) of the busiest markets over all markets' events per second.
 
-    `mids` is (time, mid) by ticker and `times` every event's time, UTC nanoseconds.
+    `mids` is (time, mid) by ticker, in UTC nanoseconds; `events` counts by the UTC second.
     """
 
     def draw(figure: "Figure") -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        start = min(times, default=0)
+        start = min(events, default=0) * NANOSECONDS
         busiest = sorted(mids, key=lambda ticker: -len(mids[ticker]))[:MOST_LINES]
         for ticker in sorted(busiest):
             points = thinned(mids[ticker])
@@ -50,7 +50,7 @@ def mids_and_rate(
         above.set_ylabel("mid, dollars")
         if busiest:
             above.legend(fontsize=6, ncols=2)
-        rate = per_second(times)
+        rate = per_second(events)
         below.fill_between(
             [second for second, _ in rate],
             [each for _, each in rate],
@@ -116,14 +116,16 @@ def thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
     return [*points[:: -(-len(points) // MOST_POINTS)], points[-1]]
 
 
-def per_second(times: Sequence[int]) -> list[tuple[int, float]]:
-    """Count events per second in at most `MOST_POINTS` equal bins: (first second, rate) of each."""
-    if not times:
+def per_second(events: Mapping[int, int]) -> list[tuple[int, float]]:
+    """Give (first second, events per second) of at most `MOST_POINTS` equal bins.
+
+    `events` counts by second.
+    """
+    if not events:
         return []
-    start, end = min(times), max(times)
-    seconds = (end - start) // NANOSECONDS + 1
-    width = -(-seconds // MOST_POINTS)
-    counts = [0] * (-(-seconds // width))
-    for time in times:
-        counts[(time - start) // NANOSECONDS // width] += 1
+    start, end = min(events), max(events)
+    width = -(-(end - start + 1) // MOST_POINTS)
+    counts = [0] * (-(-(end - start + 1) // width))
+    for second, count in events.items():
+        counts[(second - start) // width] += count
     return [(number * width, count / width) for number, count in enumerate(counts)]

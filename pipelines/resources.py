@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import dagster as dg
 
-from kalshiflow.learning.episode_files import count_segments
+from kalshiflow.learning.episodes.files import EpisodeFileError, count_segments
 from kalshiflow.settings import Settings, load
 from kalshiflow.store.database import Store, run
 from pipelines.registry import Registry
@@ -58,13 +58,19 @@ class DataFolder(Variables):
         return self.path("episodes", f"{session_id}.parquet")
 
     def count_episodes(self, session_id: str) -> int | None:
-        """Give how many episodes stand there of a session, `None` where it was never cut."""
-        path = self.episodes_of(session_id)
-        return count_segments(path) if path.exists() else None
+        """Give how many episodes stand there of a session.
 
-    def dataset(self, dataset_id: str) -> Path:
-        """Give where a dataset's manifest stands."""
-        return self.path("datasets", f"{dataset_id}.json")
+        It is `None` where the session was never cut, or into a file that is not read any more.
+        """
+        path = self.episodes_of(session_id)
+        try:
+            return count_segments(path) if path.exists() else None
+        except EpisodeFileError:
+            return None
+
+    def dataset(self, dataset_id: str, kind: str = ".json") -> Path:
+        """Give where a dataset's manifest stands, or what is beside it, by how its name ends."""
+        return self.path("datasets", f"{dataset_id}{kind}")
 
     def training(self, training_id: str) -> Path:
         """Give the folder of one training."""

@@ -6,23 +6,20 @@ from typing import Any
 
 import dagster as dg
 
-from kalshiflow.learning.episode_files import read_segments
-from kalshiflow.learning.episodes import Segment
 from kalshiflow.store.certificate import Certificate, from_json, to_json
 from kalshiflow.store.database import Store
+from kalshiflow.store.outline import read_outline
 from kalshiflow.store.proof import certificate as prove
 from kalshiflow.store.read import get_session
-from pipelines.episodes import difference, episodes_of
-from pipelines.recordings import TRAINABLE, certificate_of, read_recording
-from pipelines.resources import Database, DataFolder, Variables
+from pipelines.comparing import MOST_OBSERVATIONS, Compared, compare
+from pipelines.recordings import TRAINABLE, certificate_of
+from pipelines.resources import Database, DataFolder
 
 IS_WHOLE = "orderbook_session_is_whole"
 BOOKS_ARE_POSSIBLE = "orderbook_session_books_are_possible"
 REPLAYS_EQUAL = "orderbook_session_replays_equal"
 
 EPISODES_REPLAY_EQUAL = "session_episodes_replay_equal"
-MOST_OBSERVATIONS = 5_000
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 _DESCRIPTIONS = {
     IS_WHOLE: "Counted anew in the rows, the session is what its certificate says, and usable.",
@@ -66,27 +63,25 @@ def orderbook_session_checks(
     description="A policy observes the same in the file's episodes as in the rows'.",
 )
 def session_episodes_replay_equal(
-    context: dg.AssetCheckExecutionContext,
-    database: Database,
-    data_folder: DataFolder,
-    variables: Variables,
+    context: dg.AssetCheckExecutionContext, database: Database, data_folder: DataFolder
 ) -> dg.AssetCheckResult:
-    """Replay a session's episodes twice, from its rows and from its file, and compare."""
+    """Read a session's episodes twice, from its rows and from its file, and compare."""
     session_id = context.partition_key
 
-    async def from_rows(store: Store) -> list[Segment]:
-        return await episodes_of(store, await read_recording(store, session_id))
+    async def compared(store: Store) -> Compared:
+        outline = await read_outline(store, session_id)
+        return await compare(store, outline, data_folder.episodes_of(session_id))
 
-    trouble = difference(
-        database.run(from_rows),
-        read_segments(data_folder.episodes_of(session_id)),
-        variables.load().rl_actor_throttle_ms * NANOSECONDS_PER_MILLISECOND,
-        MOST_OBSERVATIONS,
-    )
+    found = database.run(compared)
     return dg.AssetCheckResult(
-        passed=trouble is None,
-        description=trouble,
-        metadata={"session": session_id, "most observations compared": MOST_OBSERVATIONS},
+        passed=found.trouble is None,
+        description=found.trouble,
+        metadata={
+            "session": session_id,
+            "markets compared": found.markets,
+            "events compared": found.events,
+            "most observations compared": MOST_OBSERVATIONS,
+        },
     )
 
 

@@ -1,17 +1,23 @@
-"""What is learned from: the sessions of one training, by content."""
+"""What is learned from: the sessions of one training, by content, and whether its features hold."""
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from kalshiflow.learning.dataset import DatasetError, DatasetManifest, build_dataset
 from kalshiflow.store.database import Store
 from kalshiflow.store.training import start_training
+from pipelines.dataset_pages import metadata
+from pipelines.datasets import COVERAGE, STATISTICS, Built, build
 from pipelines.defs.sessions import session_episodes
-from pipelines.resources import Database, DataFolder, Variables, replace_file
+from pipelines.handover import left_by, text_left_by
+from pipelines.resources import Database, DataFolder, Variables
 from pipelines.selection import Selection, select_sessions
 from pipelines.tables import table
-from pipelines.times import seconds, utc
+
+if TYPE_CHECKING:
+    from kalshiflow.learning.datasets.statistics import Statistics
+
+FEATURES_ARE_SOUND = "training_dataset_features_are_sound"
 
 
 class Sessions(dg.Config):
@@ -25,8 +31,8 @@ class Sessions(dg.Config):
 @dg.asset(
     deps=[session_episodes],
     group_name="learning",
-    kinds={"json"},
-    description="The sessions of one training with their hashes, and the moment that splits them.",
+    kinds={"json", "parquet"},
+    description="The sessions of one training with their hashes, parted by time and by event.",
 )
 def training_dataset(
     context: dg.AssetExecutionContext,
@@ -35,18 +41,18 @@ def training_dataset(
     data_folder: DataFolder,
     variables: Variables,
 ) -> dg.MaterializeResult[None]:
-    """Describe a dataset; sessions that nothing can be learned from are refused with the reason."""
-    environment = variables.load().environment
+    """Describe a dataset; raises `dg.Failure` for a named session that is refused."""
+    settings = variables.load()
     selection = database.run(
         lambda store: select_sessions(
-            store, config.sessions, environment, data_folder.count_episodes
+            store, config.sessions, settings.environment, data_folder.count_episodes
         )
     )
+    _refuse(selection, is_named=bool(config.sessions))
     for session_id, reason in selection.refused.items():
         context.log.warning("session %s is refused: %s", session_id, reason)
-    manifest = _manifest(selection, data_folder, config.learn_fraction)
-    path = data_folder.dataset(manifest.dataset_id)
-    digest = replace_file(path, lambda partial: partial.write_text(manifest.to_json()))
+    built = _built(selection, variables, data_folder, config.learn_fraction)
+    manifest = built.manifest
 
     async def begin(store: Store) -> None:
         await start_training(
@@ -63,56 +69,74 @@ def training_dataset(
         metadata={
             "training_id": dg.MetadataValue.text(context.run.run_id),
             "dataset_id": dg.MetadataValue.text(manifest.dataset_id),
-            "path": dg.MetadataValue.path(path),
-            "sha256": dg.MetadataValue.text(digest),
-            **_metadata(manifest, selection.refused),
+            "path": dg.MetadataValue.path(built.path),
+            "sha256": dg.MetadataValue.text(built.sha256),
+            **{
+                name: dg.MetadataValue.path(data_folder.dataset(manifest.dataset_id, kind))
+                for name, kind in (("statistics", STATISTICS), ("all coverage", COVERAGE))
+            },
+            "statistics sha256": dg.MetadataValue.text(manifest.statistics_sha256),
+            **metadata(manifest, built.measured, selection.refused),
         },
         data_version=dg.DataVersion(manifest.dataset_id),
     )
 
 
-def _manifest(
-    selection: Selection, data_folder: DataFolder, learn_fraction: float
-) -> DatasetManifest:
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in selection.refused.items())
-    if not selection.usable:
-        raise dg.Failure(
-            f"there is no session to learn from; refused: {reasons or 'none stands'}",
-            allow_retries=False,
-        )
-    try:
-        return build_dataset(
-            [data_folder.episodes_of(session_id) for session_id in selection.usable],
-            learn_fraction=learn_fraction,
-        )
-    except DatasetError as impossible:
-        raise dg.Failure(str(impossible), allow_retries=False) from impossible
+@dg.asset_check(
+    asset=training_dataset,
+    name=FEATURES_ARE_SOUND,
+    blocking=True,
+    description="No feature is constant, repeats another or explodes in what is learned from.",
+)
+def training_dataset_features_are_sound(
+    context: dg.AssetCheckExecutionContext,
+) -> dg.AssetCheckResult:
+    """Judge the features of the latest dataset; only a warning where recordings cannot tell."""
+    from kalshiflow.learning.datasets.statistics import Statistics
+
+    left = left_by(context.instance, "training_dataset")
+    told = text_left_by({"path": left["statistics"], "sha256": left["statistics sha256"]})
+    return judged(Statistics.from_json(told), left["dataset_id"])
 
 
-def _metadata(
-    manifest: DatasetManifest, refused: Mapping[str, str]
-) -> Mapping[str, dg.MetadataValue]:
-    return {
-        "rows": dg.MetadataValue.int(manifest.rows),
-        "rows to learn from": dg.MetadataValue.int(manifest.learn_events),
-        "rows to evaluate on": dg.MetadataValue.int(manifest.evaluation_events),
-        "segments to learn from": dg.MetadataValue.int(manifest.learn_segments),
-        "segments to evaluate on": dg.MetadataValue.int(manifest.evaluation_segments),
-        "split at": dg.MetadataValue.text(utc(manifest.split_at)),
-        "embargo, seconds": dg.MetadataValue.float(seconds(manifest.embargo)),
-        "sessions": table(_sessions(manifest)),
-        "refused": table([{"session": name, "reason": why} for name, why in refused.items()]),
-    }
+def judged(statistics: "Statistics", dataset_id: str) -> dg.AssetCheckResult:
+    """Give the check's result: what is at fault blocks, what is excused is told."""
+    from kalshiflow.learning.datasets.soundness import findings
 
-
-def _sessions(manifest: DatasetManifest) -> Sequence[Mapping[str, str | int | float]]:
-    return [
-        {
-            "session": part.session_id,
-            "sha256": part.sha256,
-            "segments": part.segments,
-            "events": part.events,
-            "market seconds": seconds(part.ends_at - part.starts_at),
-        }
-        for part in manifest.sessions
+    found = findings(statistics)
+    is_bad = any(not one.is_excused for one in found)
+    rows: list[dict[str, str | int | float]] = [
+        {"feature": one.feature, "fault": one.fault, "excuse": one.excuse or ""} for one in found
     ]
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR if is_bad else dg.AssetCheckSeverity.WARN,
+        description="; ".join(str(one) for one in found) or None,
+        metadata={"dataset_id": dataset_id, "findings": table(rows)},
+    )
+
+
+def _refuse(selection: Selection, *, is_named: bool) -> None:
+    """Fail where somebody asked for a session that is refused, and where there is none at all."""
+    if selection.usable and not (is_named and selection.refused):
+        return
+    what = "no dataset is made of them" if is_named else "there is no session to learn from"
+    reasons = [{"session": name, "reason": why} for name, why in selection.refused.items()]
+    raise dg.Failure(
+        f"{what}: {selection.reasons() or 'none was recorded'}",
+        metadata={"refused": table(reasons)},
+        allow_retries=False,
+    )
+
+
+def _built(
+    selection: Selection, variables: Variables, data_folder: DataFolder, learn_fraction: float
+) -> Built:
+    from kalshiflow.learning.datasets.dataset import DatasetError
+    from kalshiflow.learning.datasets.splits import SplitError
+    from kalshiflow.learning.world import NoDecision
+
+    try:
+        return build(selection.usable, variables.load(), data_folder, learn_fraction)
+    except (DatasetError, SplitError, NoDecision) as impossible:
+        raise dg.Failure(str(impossible), allow_retries=False) from impossible

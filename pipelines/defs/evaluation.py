@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from kalshiflow.learning.dataset import DatasetManifest, load_dataset
+from kalshiflow.learning.datasets.manifest import DatasetManifest
 from kalshiflow.store.database import Store
 from kalshiflow.store.training import update_training
 from pipelines.candidates import world_config
@@ -34,6 +34,8 @@ def policy_evaluation(
     variables: Variables,
 ) -> dg.MaterializeResult[None]:
     """Play the latest training's candidates, as registered, on what was not learned from."""
+    from kalshiflow.learning.datasets.dataset import load_evaluation
+
     settings, trained = variables.load(), left_by(context.instance, "trained_policy")
     dataset = left_by(context.instance, "training_dataset")
     if trained["dataset_id"] != dataset["dataset_id"]:
@@ -48,7 +50,7 @@ def policy_evaluation(
     report = play(
         registry,
         trained["versions"],
-        load_dataset(manifest, data_folder.path("episodes")).evaluation,
+        load_evaluation(manifest, data_folder.path("episodes")),
         world_config(settings),
         folder,
         training_id=trained["training_id"],
@@ -99,6 +101,7 @@ def _metadata(report: Report, rows: Sequence[Mapping[str, Any]]) -> Mapping[str,
     return {
         "figures": table([{k: _shown(v) for k, v in row.items()} for row in rows]),
         "failed integrity gates": table(failed),
+        "markets never learned from": dg.MetadataValue.text(", ".join(report.unseen) or "none"),
         "champion": dg.MetadataValue.text(report.champion or "none"),
         "champion trouble": dg.MetadataValue.text(report.champion_trouble or ""),
         "comparison": dg.MetadataValue.md(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 
-from kalshiflow.learning.dataset import DatasetManifest, load_dataset
+from kalshiflow.learning.datasets.manifest import DatasetManifest
 from pipelines.candidates import Made, Origin, make_candidate, world_config
 from pipelines.code_version import git_commit
 from pipelines.defs.datasets import training_dataset
@@ -31,11 +31,12 @@ def trained_policy(
     variables: Variables,
 ) -> dg.MaterializeResult[None]:
     """Train the latest dataset's candidates, one for each seed, and register each."""
+    from kalshiflow.learning.datasets.dataset import load_learn
     from kalshiflow.learning.train import TrainingConfig
 
     settings, left = variables.load(), left_by(context.instance, "training_dataset")
     manifest = DatasetManifest.from_json(text_left_by(left))
-    segments = load_dataset(manifest, data_folder.path("episodes")).learn
+    segments = load_learn(manifest, data_folder.path("episodes"))
     origin = Origin(left["training_id"], manifest, git_commit())
     registry = policies.registry()
     registry.prepare()  # a server that is away is better told before the training than after

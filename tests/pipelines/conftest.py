@@ -87,7 +87,7 @@ def store_session(
 @pytest.fixture(scope="session")
 def recording() -> Recording:
     """Give a few minutes of a small synthetic exchange."""
-    return record(markets=4, seconds=150, seed=19)
+    return record(markets=4, seconds=240, seed=19)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ SIX = {
     "promoted_policy",
 }
 # A run that needs none of these must not pay for them.
-HEAVY = ("torch", "stable_baselines3", "mlflow", "matplotlib", "pandas", "onnxruntime")
+HEAVY = ("torch", "stable_baselines3", "mlflow", "matplotlib", "numba", "pandas", "onnxruntime")
 
 
 def test_the_definitions_load():
@@ -64,6 +64,7 @@ def test_every_check_blocks_what_depends_on_it():
         "orderbook_session_books_are_possible": True,
         "orderbook_session_replays_equal": True,
         "session_episodes_replay_equal": True,
+        "training_dataset_features_are_sound": True,
     }
 
 

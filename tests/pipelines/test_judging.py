@@ -1,6 +1,7 @@
 """Reports of evaluations, and what is stored of a verdict."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,18 @@ def report(candidate_dollars: float, champion_dollars: float | None = None) -> R
 def test_a_report_comes_back_equal_from_its_file():
     for one in (report(1.5), report(1.5, champion_dollars=1.0)):
         assert report_from_json(report_to_json(one)) == one
+
+
+def test_what_was_gained_on_markets_never_learned_from_stands_beside_what_was_gained_on_all():
+    one = replace(report(1.5), unseen=tuple(f"M{number}" for number in range(6)))
+
+    rows = {row["name"]: row for row in one.rows()}
+
+    assert report_from_json(report_to_json(one)) == one
+    assert rows["candidate 7"]["unseen_markets"] == 6
+    assert rows["candidate 7"]["unseen_pnl_dollars"] == pytest.approx(1.5, abs=0.001)
+    assert rows["candidate 7"]["unseen_low_dollars"] is not None
+    assert report(1.5).rows()[0]["unseen_pnl_dollars"] is None
 
 
 def test_a_file_of_another_form_is_refused():

@@ -199,45 +199,67 @@ def test_a_bad_session_is_refused_with_its_reason_by_its_run_and_by_the_dataset(
     assert certificate.reason in failure_of(dataset)
 
 
-def test_a_bad_session_among_good_ones_is_left_out_and_told(loop, stored, holed_events):
+def test_a_bad_session_that_is_named_fails_the_dataset_with_its_reason(loop, stored, holed_events):
     stored(FIRST)
     certificate = stored(BAD, holed_events)
     loop.session(FIRST)
 
     result = loop.dataset(FIRST, BAD, "20200101T000000Z-000000")
 
-    dataset = told(result, "training_dataset")
+    failure = failure_of(result)
+    assert not result.success
+    assert f"session {BAD}: its verdict is failed: {certificate.reason}" in failure
+    assert "session 20200101T000000Z-000000: it is not recorded" in failure
+    assert not result.get_asset_materialization_events()
+
+
+def test_sessions_that_nobody_named_are_left_out_with_their_reasons(
+    loop, stored, holed_events, recording
+):
+    quiet = [event for event in recording.events if isinstance(event, BookSnapshot)]
+    frames = [e._replace(stamp=e.stamp._replace(frame_no=n)) for n, e in enumerate(quiet, 1)]
+    stored(FIRST)
+    certificate = stored(BAD, holed_events)
+    assert stored(SECOND, frames).verdict == "ok"
+    loop.session(FIRST)
+    assert loop.session(SECOND).success
+
+    dataset = told(loop.dataset(), "training_dataset")
+
     refused = {
         record.data["session"]: record.data["reason"] for record in dataset["refused"].records
     }
     assert [record.data["session"] for record in dataset["sessions"].records] == [FIRST]
     assert refused[BAD] == f"its verdict is failed: {certificate.reason}"
-    assert refused["20200101T000000Z-000000"] == "it is not recorded"
+    assert refused[SECOND].startswith("no market's book changed in it")
 
 
-def test_a_session_in_which_nothing_moved_is_left_out_and_keeps_no_training_from_the_others(
-    loop, stored, recording
-):
-    quiet = [event for event in recording.events if isinstance(event, BookSnapshot)]
-    frames = [e._replace(stamp=e.stamp._replace(frame_no=n)) for n, e in enumerate(quiet, 1)]
+def test_a_dataset_is_told_by_its_coverage_and_its_features(loop, stored, tmp_path):
     stored(FIRST)
     loop.session(FIRST)
-    assert stored(SECOND, frames).verdict == "ok"
-    assert loop.session(SECOND).success
 
-    dataset = told(loop.dataset(FIRST, SECOND), "training_dataset")
+    result = loop.dataset(FIRST)
 
-    assert [record.data["session"] for record in dataset["sessions"].records] == [FIRST]
-    (refused,) = dataset["refused"].records
-    assert refused.data["reason"].startswith("no market's book changed in it")
+    dataset = told(result, "training_dataset")
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("training_dataset_features_are_sound", True)
+    assert len(dataset["features"].records) == 52
+    assert {row.data["part"] for row in dataset["coverage by market and hour"].records} == {
+        "learn",
+        "evaluation",
+    }
+    assert dataset["left out for memory"] == "to learn from: nothing; to evaluate on: nothing"
+    for name in ("coverage", "features in a picture", "sessions in time"):
+        assert "data:image/png" in dataset[name]
 
 
 def test_the_same_session_gives_the_same_episodes_and_the_same_dataset(loop, stored):
     stored(FIRST)
     stored(SECOND)
     hashes = {told(loop.session(FIRST), "session_episodes")["sha256"] for _ in range(2)}
+    datasets = {told(loop.dataset(FIRST), "training_dataset")["sha256"] for _ in range(2)}
 
-    assert len(hashes) == 1
+    assert (len(hashes), len(datasets)) == (1, 1)
 
 
 def test_rows_that_were_changed_after_the_session_was_closed_block_its_episodes(

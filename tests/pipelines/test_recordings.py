@@ -1,15 +1,11 @@
-"""What the pages of a session show, and which sessions are refused."""
+"""Which sessions are refused, and why."""
 
 from dataclasses import replace
 
 import pytest
 
-from kalshiflow.market.events import BookDelta, BookSnapshot, PublicTrade, Side, Stamp, TimeSource
-from kalshiflow.market.listing import CENT_GRID
-from kalshiflow.market.units import Price, Quantity
 from kalshiflow.store.read import SessionRow
-from kalshiflow.store.replay import Gap
-from pipelines.recordings import Recording, activity, activity_rows, refusal_in, refusal_of
+from pipelines.recordings import refusal_in, refusal_of
 
 ROW = SessionRow(
     session_id="s",
@@ -28,60 +24,6 @@ ROW = SessionRow(
     end_reason="rotation",
     certificate=None,
 )
-
-
-def stamp(frame_no: int) -> Stamp:
-    return Stamp(frame_no, frame_no * 10, frame_no * 10, TimeSource.EXCHANGE)
-
-
-def snapshot(frame_no: int) -> BookSnapshot:
-    bids, asks = ((Price(4000), Quantity(100)),), ((Price(6000), Quantity(100)),)
-    return BookSnapshot("A", bids, asks, stamp(frame_no))
-
-
-def delta(frame_no: int, price: int, change: int) -> BookDelta:
-    return BookDelta("A", Side.BID, Price(price), Quantity(change), stamp(frame_no))
-
-
-def recorded(*events, gaps=()) -> Recording:
-    return Recording(ROW, list(events), list(gaps), {"A": CENT_GRID, "B": CENT_GRID})
-
-
-def test_a_market_is_counted_and_its_mid_followed():
-    trade = PublicTrade("A", "t", Price(5000), Quantity(250), Side.BID, stamp(3))
-
-    found = activity(recorded(snapshot(1), delta(2, 5000, 100), trade))
-
-    assert list(found) == ["A", "B"]
-    assert (found["A"].snapshots, found["A"].deltas, found["A"].trades) == (1, 1, 1)
-    assert found["A"].mids == [(10, 0.5), (20, 0.55)]
-    assert found["B"].mids == []
-
-
-def test_the_table_has_a_row_for_each_market_and_says_what_was_traded():
-    trade = PublicTrade("A", "t", Price(5000), Quantity(250), Side.BID, stamp(2))
-
-    rows = activity_rows(activity(recorded(snapshot(1), trade)), {"A": 0.5})
-
-    assert [row["market"] for row in rows] == ["A", "B"]
-    assert rows[0]["contracts traded"] == "2.50"
-    assert rows[0]["book trusted, share of time"] == 0.5
-    assert rows[1]["first mid"] == ""
-
-
-def test_a_mid_is_not_followed_where_the_book_cannot_be_trusted():
-    gap = Gap(2, "missing", ("A",), "expected seq 2, received 3", started_at=20)
-
-    found = activity(recorded(snapshot(1), delta(2, 5000, 100), snapshot(3), gaps=[gap]))
-
-    assert found["A"].mids == [(10, 0.5)]
-
-
-def test_rows_that_cannot_be_replayed_are_counted_all_the_same():
-    found = activity(recorded(snapshot(1), delta(2, 4000, -500), delta(3, 4500, 100)))
-
-    assert found["A"].deltas == 2
-    assert found["A"].mids == [(10, 0.5)]
 
 
 @pytest.mark.parametrize("verdict", ["ok", "gaps"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from kalshiflow.learning.episode_files import write_segments
+from kalshiflow.learning.episodes.files import write_segments
 from kalshiflow.store.database import Store, run
 from kalshiflow.store.training import start_training, training_runs
 from pipelines.defs.resources import resources

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from kalshiflow.settings import load
+from kalshiflow.simulator.overlay import FillModel
 from pipelines.candidates import EPISODES_IN_MEAN, running_means, world_config
 from pipelines.code_version import git_commit
 from pipelines.handover import left_by, text_left_by
@@ -37,11 +38,16 @@ def test_the_policy_learns_on_the_traders_own_terms(tmp_path):
         "RL_ACTOR_THROTTLE_MS": "500",
         "RL_ACTOR_MARKET_BUDGET": "2500",
         "RL_ACTOR_ORDER_CONTRACTS": "3",
+        "RL_SIM_LATENCY_MS": "80",
+        "RL_SIM_FILL_MODEL": "realistic",
+        "RL_EPISODE_MAX_MINUTES": "0.5",
     }
 
     world = world_config(load("pipelines", variables, tmp_path))
 
     assert (world.throttle, world.budget, world.order_quantity) == (500_000_000, 25_000_000, 300)
+    assert (world.latency, world.longest) == (80_000_000, 30_000_000_000)
+    assert world.fill_model is FillModel.REALISTIC
 
 
 def test_a_curve_has_the_mean_of_each_run_of_episodes():
