@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from starlette.applications import Starlette
 
+from kalshiflow.ending import ShutdownRequested, beside, ended_by, unwrapped
 from kalshiflow.exchange.client import KalshiClient
 from kalshiflow.exchange.credentials import Credentials
 from kalshiflow.exchange.environments import Endpoints, endpoints
@@ -23,7 +24,6 @@ from kalshiflow.store.outages import last_recorded
 from streaming.broadcast import Hub
 from streaming.choosing import Chooser, Plan
 from streaming.collector import Collector, Recording
-from streaming.ending import ShutdownRequested, beside, ended_by, unwrapped
 from streaming.health import Health, State, connection_message, stats_message
 from streaming.housekeeping import Housekeeping
 from streaming.intake import Intake

@@ -1,16 +1,14 @@
 """What a long recording needs beside it: days' partitions made ahead, old days removed, repair."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from kalshiflow.exchange.backoff import Backoff
 from kalshiflow.recording.ingest import Ingest
-from kalshiflow.store.closing import repair_sessions
+from kalshiflow.recording.repairing import repair_left, stubbornly
 from kalshiflow.store.database import Store
-from kalshiflow.store.errors import StoreUnavailable
 from kalshiflow.store.leases import Lease
 from kalshiflow.store.partitions import make_days_ahead
 from kalshiflow.store.retention import prune
@@ -18,7 +16,6 @@ from streaming.health import SECOND
 from streaming.intake import Intake
 
 EACH_SECONDS = 6 * 3600.0
-LOOK_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -55,25 +52,20 @@ class Housekeeping:
         it feeds since. Raises `LeaseLost` where somebody else records by then.
         """
         held = intake.recorder.position
-        await self._stubbornly(self.keep_days)
-        while ingest.committed < held:  # noqa: ASYNC110 - no event tells, and nobody hurries
-            await asyncio.sleep(LOOK_SECONDS)
-        await self._stubbornly(lambda: self._repair(intake.sessions))
-        while True:
-            await asyncio.sleep(EACH_SECONDS)
-            await self._stubbornly(self.keep_days)
-
-    async def _repair(self, fed: set[str]) -> None:
-        left = await repair_sessions(
+        await stubbornly(self.keep_days)
+        await repair_left(
             self._store,
-            ["collector"],
+            ingest,
+            held,
+            intake.sessions,
+            origin="collector",
             environment=self._environment,
             shard=self._shard,
-            keep=fed,
             lease=self._lease,
         )
-        for repaired in left:
-            log.info("session_repaired", session=repaired.session_id, verdict=repaired.verdict)
+        while True:
+            await asyncio.sleep(EACH_SECONDS)
+            await stubbornly(self.keep_days)
 
     async def keep_days(self) -> None:
         """Make the days to come, and remove those beyond retention."""
@@ -92,14 +84,3 @@ class Housekeeping:
                 kept=len(pruned.kept),
                 sessions=pruned.sessions,
             )
-
-    async def _stubbornly(self, work: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff(initial=1.0, cap=60.0)
-        while True:
-            try:
-                await work()
-            except StoreUnavailable as away:
-                log.info("housekeeping_waits", reason=str(away))
-                await asyncio.sleep(backoff.next_delay())
-            else:
-                return

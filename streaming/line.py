@@ -12,6 +12,7 @@ from kalshiflow.exchange.errors import ExchangeError
 from kalshiflow.exchange.feed import Received
 from kalshiflow.market.events import BookDelta, BookSnapshot, MarketStatusChanged
 from kalshiflow.market.listing import MarketStatus
+from kalshiflow.recording.limits import has_run_out
 from streaming.audit import Audit
 from streaming.broadcast import Hub
 from streaming.choosing import Chooser
@@ -24,7 +25,6 @@ from streaming.troubles import NoMarkets, SubscriptionEnded
 
 LOOK_SECONDS = 0.2  # how often stale books, the session's length and full spools are looked at
 BOOK_IS_DUE = 10 * SECOND  # after which a market without a first snapshot is asked for
-DAY = 86_400 * SECOND
 FRAMES_AT_ONCE = 250  # taken without giving way: commits take turns with reading
 
 log = structlog.get_logger()
@@ -204,16 +204,6 @@ class Line:
     def _sid_of(self, channel: str) -> int | None:
         feed = self._recorder.feed
         return None if feed is None else feed.sid_of(channel)
-
-
-def has_run_out(started_at: int, now: int, seconds: float) -> bool:
-    """Say whether a session's time is over: its longest, or the UTC day in which it began.
-
-    Recordings go by the day, and one that reaches into a kept day would hold its first day back.
-    Where our clock was set back into an earlier day, it is over too: it would last until that day
-    comes again. Times are UTC nanoseconds.
-    """
-    return now - started_at >= int(seconds * SECOND) or now // DAY != started_at // DAY
 
 
 def _look_away(_received: Received) -> None:

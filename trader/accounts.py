@@ -112,8 +112,10 @@ class Accounts:
         account.hold(self.ledger.positions.get(ticker, FLAT), at)
         return payout
 
-    def adopt(self, cash: Cash, held: Mapping[str, tuple[Quantity, Cash]], at: int) -> None:
-        """Take the exchange's cash, and quantity and cost by market, for true.
+    def adopt(
+        self, cash: Cash, held: Mapping[str, tuple[Quantity, Cash]], at: int
+    ) -> tuple[str, ...]:
+        """Take the exchange's cash, and quantity and cost by market, for true; gives the markets.
 
         Where the quantity agrees, our own cost stays; this run's profits and fees stay in any case.
         """
@@ -128,6 +130,7 @@ class Accounts:
             account = self.market(ticker)
             account.hold(position, at)
             account.reserved = self.ledger.reserved_in(ticker)
+        return tuple(positions)
 
     def _remember(self, trade_id: str) -> None:
         self._trades[trade_id] = None

@@ -20,7 +20,7 @@ from kalshiflow.store.database import Store
 from kalshiflow.store.errors import StoreUnavailable
 from kalshiflow.store.lock import only_recorder
 from trader.conductor import ShutdownRequested
-from trader.plan import plan_of
+from trader.plan import plan_of, tape_plan_of
 from trader.policies import ANSWER_SECONDS
 from trader.server import application
 from trader.trader import Trader
@@ -53,9 +53,10 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
         await trading.start_run(store, _run(settings, run_id, plan.orders_to.value))
         client = await stack.enter_async_context(KalshiClient(where.rest, credentials))
         registry = await stack.enter_async_context(_registry(settings.mlflow_tracking_uri))
-        trader = Trader(run_id, plan, where, credentials, store, client, registry)
+        tape = tape_plan_of(settings)
+        trader = Trader(run_id, plan, where, credentials, store, client, registry, tape=tape)
         screens = application(trader.parts, trader.screens, time.time_ns)
-        async with serving(screens, listener):
+        async with serving(screens, listener), trader.taping.running():
             await _work(trader, store, run_id, stop or asyncio.Event())
 
 
@@ -99,7 +100,7 @@ def _registry(tracking_uri: str) -> httpx.AsyncClient:
 def _run(settings: Settings, run_id: UUID, orders_to: str) -> trading.Run:
     shown = {
         name: text
-        for name, text in settings.texts.items()
+        for name, text in settings.effective().items()
         if not any(word in name for word in SECRET_WORDS)
     }
     return trading.Run(run_id, settings.environment.value, orders_to, shown, time.time_ns())

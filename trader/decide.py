@@ -1,7 +1,5 @@
 """The decide path: from an observation to what is asked of the exchange, without effects."""
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,13 +7,9 @@ from uuid import UUID, uuid5
 
 from kalshiflow.agent.account import MarketAccount
 from kalshiflow.agent.action import Mask, Step, mask, plan
-from kalshiflow.agent.features import OBSERVATION_SIZE
 from kalshiflow.agent.observation import MarketObserver
 from kalshiflow.agent.policy import Choice
 from kalshiflow.market.units import Quantity
-
-HASH_SIZE = 16
-_FLOATS = struct.Struct(f"<{OBSERVATION_SIZE}dB")
 
 
 class Chooser(Protocol):
@@ -79,14 +73,3 @@ def decision_id(run_id: UUID, number: int) -> UUID:
 def client_order_id(run_id: UUID, decision: UUID) -> UUID:
     """Give the client order id of a decision's order: one order per decision, whoever asks."""
     return uuid5(run_id, str(decision))
-
-
-def mask_bits(allowed: Sequence[bool]) -> int:
-    """Give a mask as a number: bit i is set where action i is allowed."""
-    return sum(1 << position for position, is_allowed in enumerate(allowed) if is_allowed)
-
-
-def observation_hash(observation: Sequence[float], allowed: Sequence[bool]) -> bytes:
-    """Give 16 bytes that stand for an observation, bit for bit, and its mask."""
-    packed = _FLOATS.pack(*observation, mask_bits(allowed))
-    return hashlib.blake2b(packed, digest_size=HASH_SIZE).digest()

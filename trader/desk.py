@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kalshiflow.agent.account import MarketAccount
 from kalshiflow.agent.action import Action, Step, plan
+from kalshiflow.agent.fingerprints import mask_bits, observation_hash
 from kalshiflow.agent.policy import PolicyRejected
 from kalshiflow.exchange.feed import OwnFill, OwnOrder, Received
 from kalshiflow.market.events import MarketStatusChanged, Stamp
@@ -23,8 +24,6 @@ from trader.decide import (
     Proposal,
     client_order_id,
     decision_id,
-    mask_bits,
-    observation_hash,
     propose,
 )
 from trader.events import BookChanged, DecisionMade
@@ -51,7 +50,8 @@ class Job:
 class Desk:
     """Takes frames in, decides, and offers jobs to whoever sends orders.
 
-    `offer` says whether a job was taken; `is_acting` whether decisions may be made now.
+    `offer` says whether a job was taken; `is_acting` whether decisions may be made now. `shown` has
+    the account shown to a market's observer, `session` names the session on the trader's tape.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Desk:
         now: Callable[[], int],
         monotonic: Callable[[], float],
         is_acting: Callable[[], bool],
+        shown: Callable[[str], None],
+        session: Callable[[], str | None],
         offer: Callable[[Job], bool],
         distrust: Callable[[str], None],
     ) -> None:
@@ -84,6 +86,8 @@ class Desk:
         self._now = now
         self._monotonic = monotonic
         self._is_acting = is_acting
+        self._shown = shown
+        self._session = session
         self._offer = offer
         self._distrust = distrust
         self._due: dict[str, None] = {}
@@ -147,6 +151,7 @@ class Desk:
         account = self.outcomes.accounts.market(ticker)
         now = last.market_time
         self._decided_at[ticker] = now
+        self._shown(ticker)
         try:
             proposal = propose(observer, account, loaded.policy, self._limits.order_quantity, now)
         except PolicyRejected as rejected:
@@ -169,8 +174,8 @@ class Desk:
             step=step,
             reason=reason,
         )
+        self._count(decision)  # what the order changes comes after it
         result = self._act(ticker, step, order)
-        self._count(decision)
         self._journal.add_decision(self._row(decision, result))
         self._bus.publish(DecisionMade(decision, result))
 
@@ -246,7 +251,7 @@ class Desk:
             decision_no=decision.number,
             decision_id=decision.decision_id,
             ticker=decision.ticker,
-            session_id=None,
+            session_id=self._session(),
             frame_no=decision.frame_no,
             market_time=decision.market_time,
             received_at=decision.received_at,
@@ -261,6 +266,8 @@ class Desk:
         )
 
     def _status_changed(self, event: MarketStatusChanged) -> None:
+        if event.grid is not None and event.ticker in self.data.observers:
+            self._shown(event.ticker)  # one's own order has another place in another grid
         if event.result is not MarketResult.UNKNOWN:
             self._results[event.ticker] = event.result
         if event.status is MarketStatus.FINALIZED:

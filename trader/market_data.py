@@ -1,7 +1,7 @@
 """The markets as the policy sees them: applies each event, and knows whose book is stale."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -55,6 +55,11 @@ class MarketData:
         for ticker, market in markets.items():
             self.observers[ticker] = MarketObserver(market)
 
+    def listed(self) -> list[Market]:
+        """Give the markets as they are listed now, as far as frames have told."""
+        seen = self.observers.values()
+        return [replace(observer.market, status=observer.status) for observer in seen]
+
     def ready(self) -> int:
         """Give the number of markets whose book can be trusted."""
         return len(self._whole)
@@ -89,6 +94,7 @@ class MarketData:
         observer = self.observers.get(event.ticker)
         if observer is None:
             return None
+        grid = observer.market.grid
         try:
             for shaped in self._reshape(event):
                 observer.apply(shaped)
@@ -98,6 +104,8 @@ class MarketData:
             self._whole.discard(event.ticker)
             log.warning("a book went stale", ticker=event.ticker, reason=str(corrupt))
             return None
+        if observer.market.grid is not grid:
+            self._cut((event.ticker,), "it has another price grid now")
         return self._changed(event.ticker, event)
 
     def snapshots_due(self, now: float) -> list[str]:

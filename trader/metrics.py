@@ -38,6 +38,7 @@ class TraderCollector(Collector):
 
     def _counters(self) -> Iterator[Metric]:
         counts, frames = self._parts.counts, self._parts.data.counts
+        taping = self._parts.taping
         for name, meaning, value in (
             ("frames", "Frames received", frames.frames),
             ("gaps", "Gaps in sequence numbers", frames.gaps),
@@ -48,6 +49,8 @@ class TraderCollector(Collector):
             ("fills", "Own fills", counts.fills),
             ("reconciliations", "Times the account was squared", counts.reconciled),
             ("drifts", "Times the account differed", counts.drifts),
+            ("tape_frames_missed", "Frames that are on no tape", taping.tape.missed),
+            ("tape_failures", "Times the recording of the tape ended", taping.failures),
         ):
             yield CounterMetricFamily(f"kalshiflow_trader_{name}", meaning, value=value)
 
@@ -55,6 +58,7 @@ class TraderCollector(Collector):
         parts = self._parts
         ledger = parts.outcomes.accounts.ledger
         state = parts.conductor.lifecycle.state
+        told = status.tape(parts.taping)
         for name, meaning, value in (
             ("acting", "1 while decisions are made", float(state is State.ACTING)),
             ("markets_ready", "Markets whose book can be trusted", float(parts.data.ready())),
@@ -62,6 +66,8 @@ class TraderCollector(Collector):
             ("reserved_dollars", "Cash kept for orders", ledger.reserved / CASH_PER_DOLLAR),
             ("orders_waiting", "Jobs waiting to be sent", float(parts.sender.waiting)),
             ("journal_waiting", "Rows waiting to be written", float(parts.journal.waiting)),
+            ("tape_recording", "1 while frames are recorded", float(told["state"] == "recording")),
+            ("tape_behind", "Records not in the database yet", float(told["records_behind"])),
         ):
             yield GaugeMetricFamily(f"kalshiflow_trader_{name}", meaning, value=value)
 

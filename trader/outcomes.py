@@ -3,7 +3,7 @@
 These are calls, not messages: one that fails ends the process. Observers are told afterwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import structlog
 
 from kalshiflow.exchange.records import CancelAck, OrderAck, OwnOrder
 from kalshiflow.market.orders import ENDED, Fill, OrderState
-from kalshiflow.market.units import Price, Quantity
+from kalshiflow.market.units import Cash, Price, Quantity
 from kalshiflow.store.trading import FillRow
 from trader.accounts import Accounts
 from trader.bus import Bus
@@ -62,6 +62,7 @@ class Outcomes:
         """Take in an order that is about to leave; raises `InsufficientCash`."""
         self.accounts.place(as_order(order), self.market_time)
         self.orders.add(order)
+        self._touched(order.ticker)
         self._counts.placed += 1
         self._tell(order)
 
@@ -157,6 +158,11 @@ class Outcomes:
         payout = self.accounts.settle(ticker, value, self.market_time)
         log.info("market settled", ticker=ticker, value=value, payout=payout)
         self._touched(ticker)
+
+    def adopt(self, cash: Cash, held: Mapping[str, tuple[Quantity, Cash]]) -> None:
+        """Take the exchange's cash, and quantity and cost by market, for true."""
+        for ticker in self.accounts.adopt(cash, held, self.market_time):
+            self._touched(ticker)
 
     def _refused(self, key: UUID, why: str, *, is_intended: bool) -> None:
         order = self.orders.rejected(key, why)

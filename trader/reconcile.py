@@ -167,9 +167,7 @@ class Reconciler:
         # What is told is cut off at 0.0001 dollar; cash itself lies on that grid.
         reserved = -floor_cash(Cash(-ours.reserved), CENTICENT)
         held = {p.ticker: (p.quantity, p.exposure) for p in positions if p.quantity}
-        self._outcomes.accounts.adopt(
-            Cash(balance.available + reserved), held, self._outcomes.market_time
-        )
+        self._outcomes.adopt(Cash(balance.available + reserved), held)
 
 
 def differences(

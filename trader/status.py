@@ -30,6 +30,7 @@ from trader.market_data import MarketData
 from trader.orders import TrackedOrder
 from trader.outcomes import Outcomes
 from trader.policies import PolicySlot
+from trader.taping import Taping
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -61,6 +62,7 @@ class Parts:
     journal: Waiting
     sender: Waiting
     bus: Bus
+    taping: Taping
 
 
 def health(parts: Parts, now: int) -> dict[str, Any]:
@@ -108,6 +110,7 @@ def status(parts: Parts, now: int) -> dict[str, Any]:
         "drift": [] if squared is None else list(squared.drift),
         "drifts": counts.drifts,
         "connection": connection(parts, now),
+        "tape": tape(parts.taping),
         "observers": observers(parts.bus),
         "uptime": round((now - parts.started_at) / SECOND, 3),
     }
@@ -226,6 +229,24 @@ def connection(parts: Parts, now: int) -> dict[str, Any]:
         "gaps": frames.gaps,
         "bad_frames": frames.bad,
         "last_frame_age_ms": None if not last else round((now - last) / MILLISECOND, 3),
+    }
+
+
+def tape(taping: Taping) -> dict[str, Any]:
+    """Give whether the trader's own frames are recorded, and how far their rows are."""
+    tape, ingest, spool, closer = taping.tape, taping.ingest, taping.spool, taping.closer
+    return {
+        "state": taping.state.value,
+        "problem": taping.problem,
+        "failures": taping.failures,
+        "session_id": tape.session_id,
+        "frames": tape.frames,
+        "frames_missed": tape.missed,
+        "records_behind": 0 if ingest is None else ingest.behind,
+        "rows_written": 0 if ingest is None else ingest.rows_written,
+        "spool_bytes": 0 if spool is None else spool.bytes_held,
+        "database_trouble": None if ingest is None else ingest.trouble,
+        "sessions_closed": 0 if closer is None else closer.closed,
     }
 
 

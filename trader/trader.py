@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 
+from kalshiflow.agent.account import MarketAccount
 from kalshiflow.exchange.client import KalshiClient
 from kalshiflow.exchange.connection import connect
 from kalshiflow.exchange.credentials import Credentials
@@ -31,7 +32,7 @@ from trader.lifecycle import Lifecycle
 from trader.link import Link
 from trader.market_data import MarketData, as_it_is
 from trader.outcomes import Outcomes
-from trader.plan import Plan
+from trader.plan import Plan, TapePlan
 from trader.policies import ChampionFollower, PolicySlot, Registry
 from trader.reconcile import Reconciler, Squared
 from trader.risk import Limits
@@ -40,6 +41,8 @@ from trader.screens import Screens
 from trader.sending import Sender
 from trader.simulated import SimulatedExchange
 from trader.status import Parts
+from trader.tape import Tape
+from trader.taping import Taping
 
 FILL_CHECK_SECONDS = 1.0
 
@@ -61,6 +64,7 @@ class Trader:
         client: KalshiClient,
         registry: httpx.AsyncClient,
         *,
+        tape: TapePlan | None = None,
         now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -80,6 +84,8 @@ class Trader:
         self.counts = Counts()
         self.journal = Journal(store, run_id, self._database_lost, self._database_back)
         self.accounts = Accounts(plan.budget, plan.initial_cash if is_simulated else Cash(0))
+        self.tape = Tape(lambda: self.counts.decisions, self._account_parts, clock=now)
+        self.taping = Taping(self.tape, tape, clock=now)
         self.outcomes = self._make_outcomes()
         self._simulated = self._make_simulated() if is_simulated else None
         self.data = MarketData(self._simulated.receive if self._simulated else as_it_is)
@@ -89,6 +95,8 @@ class Trader:
         self.link = Link(
             lambda: connect(where.ws, credentials, clock=now),
             self.desk,
+            self.tape,
+            listed=self.data.listed,
             monotonic=monotonic,
             changed=self._link_changed,
         )
@@ -127,6 +135,8 @@ class Trader:
             self._plan.initial_cash,
             fill=self.outcomes.fill,
             told=self.outcomes.told,
+            latency=self._plan.latency,
+            model=self._plan.fill_model,
         )
 
     def _make_conductor(self) -> Conductor:
@@ -168,6 +178,8 @@ class Trader:
             now=self._now,
             monotonic=self._monotonic,
             is_acting=self.conductor.is_acting,
+            shown=self._touched,
+            session=lambda: self.tape.session_id,
             offer=self.sender.offer,
             distrust=self.conductor.want_squaring,
         )
@@ -187,6 +199,7 @@ class Trader:
             journal=self.journal,
             sender=self.sender,
             bus=self.bus,
+            taping=self.taping,
         )
 
     async def run(self) -> None:
@@ -297,7 +310,13 @@ class Trader:
     def _touched(self, ticker: str) -> None:
         observer = self.data.observers.get(ticker)
         if observer is not None:
-            observer.own_orders(self.accounts.market(ticker))
+            account = self.accounts.market(ticker)
+            observer.own_orders(account)
+            self.tape.account(ticker, account)
+
+    def _account_parts(self) -> Iterator[tuple[str, MarketAccount]]:
+        for ticker in self.data.observers:
+            yield ticker, self.accounts.market(ticker)
 
     def _troubled(self, why: str) -> None:
         self.conductor.hold(RISK, why)

@@ -63,6 +63,12 @@ class FrameTaker:
         """
         return self._run(first, frames, tell_all=False)
 
+    def add(self, position: int, raw: bytes, received: Received) -> None:
+        """Take a frame that `feed` has read already, with what it read: frames in their order."""
+        _, session = self._open(position)
+        self._take(session, raw, received)
+        self._reach(position)
+
     def _run(
         self, first: int, frames: Iterable[tuple[bytes, int]], *, tell_all: bool
     ) -> list[Received]:
@@ -77,13 +83,13 @@ class FrameTaker:
             for raw, at in frames:
                 taken = take(raw, at)
                 if type(taken) is not BookDelta or session.held is not None:
-                    told.append(self._take(feed, session, raw, feed.told(taken)))
+                    told.append(self._take(session, raw, feed.told(taken)))
                     continue
                 ticker, side, price, change, stamp, _ = taken
                 try:
                     apply(ticker, side, price, change)
                 except BookCorrupt as corrupt:
-                    told.append(self._keep(feed, session, raw, feed.told(taken), str(corrupt)))
+                    told.append(self._keep(session, raw, feed.told(taken), str(corrupt)))
                     continue
                 newest[ticker] = stamp
                 if keep is not None:
@@ -99,7 +105,7 @@ class FrameTaker:
                     told.append(feed.told(taken))
                 if stamp.frame_no % PERIOD == 0:
                     session.reach(batch, stamp)
-                    self._add_periodic(feed, session)
+                    self._add_periodic(session, stamp)
         finally:
             if deltas:
                 self.counts.deltas += deltas
@@ -119,7 +125,7 @@ class FrameTaker:
         if self.batch is not None:
             self.batch.position = position
 
-    def _take(self, feed: Feed, session: SessionRows, raw: bytes, received: Received) -> Received:
+    def _take(self, session: SessionRows, raw: bytes, received: Received) -> Received:
         if received.gap is not None:
             self.counts.gaps += 1
             self._mark_stale(missing_gap(received))
@@ -133,13 +139,13 @@ class FrameTaker:
             lost = self._relist(session, event)
         elif isinstance(event, PublicTrade):
             self.counts.trades += 1
-        self._keep(feed, session, raw, received, refused)
+        self._keep(session, raw, received, refused)
         if lost is not None:
             session.add_gap(self.batch, lost)
         return received
 
     def _keep(
-        self, feed: Feed, session: SessionRows, raw: bytes, received: Received, refused: str | None
+        self, session: SessionRows, raw: bytes, received: Received, refused: str | None
     ) -> Received:
         reason = refused or received.error
         if reason is not None:
@@ -151,7 +157,7 @@ class FrameTaker:
         if received.refusal is not None:
             self.refusals.append(received)
         if session.frames % PERIOD == 0:
-            self._add_periodic(feed, session)
+            self._add_periodic(session, received.stamp)
         return received
 
     def _apply_delta(self, event: BookDelta) -> str | None:
@@ -204,10 +210,12 @@ class FrameTaker:
             books.set_grid(ticker, grid)
         return tuple(ticker for ticker in trusted if books.is_stale(ticker))
 
-    def _add_periodic(self, feed: Feed, session: SessionRows) -> None:
-        if not session.is_held and session.last_at is not None:
-            stamp = stamp_after(session.frames, session.last_at, feed.market_time)
-            session.add_books(self.batch, self.books, stamp, "periodic")
+    def _add_periodic(self, session: SessionRows, stamp: Stamp) -> None:
+        if not session.is_held:
+            # What the frame itself tells, for the feed may have read on.
+            known = None if stamp.time_source is TimeSource.RECEIVE else stamp.market_time
+            after = stamp_after(session.frames, stamp.received_at, known)
+            session.add_books(self.batch, self.books, after, "periodic")
 
     def _mark_stale(self, gap: Gap | None) -> None:
         if gap is not None and gap.hurts_books:

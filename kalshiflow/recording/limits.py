@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
 
 class Mode(StrEnum):
     """What an `Ingest` is doing."""
@@ -28,3 +31,13 @@ class Limits:
     slice_seconds: float = 0.005
     commit_seconds: float = 60.0
     retry_seconds: float = 5.0
+
+
+def has_run_out(started_at: int, now: int, seconds: float) -> bool:
+    """Say whether a session's time is over: its longest, or the UTC day in which it began.
+
+    Recordings go by the day, and one that reaches into a kept day would hold its first day back.
+    Where our clock was set back into an earlier day, it is over too: it would last until that day
+    comes again. Times are UTC nanoseconds.
+    """
+    return now - started_at >= int(seconds * SECOND) or now // DAY != started_at // DAY

@@ -20,6 +20,7 @@ from kalshiflow.market.listing import (
     encode_grid,
 )
 from kalshiflow.market.units import Price
+from kalshiflow.store.rows import AccountChange
 
 
 class ListedMarket(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,8 +124,23 @@ class Audited(Note, frozen=True, tag="audited", kw_only=True):
     detail: str = ""
 
 
+class Accounted(Note, frozen=True, tag="accounted", kw_only=True):
+    """The trader's account has changed; each change tells after which frame it holds."""
+
+    changes: list[AccountChange]
+
+
 AnyNote = (
-    Connected | Asked | Joined | Released | Rotated | Disconnected | Restarted | RestBook | Audited
+    Connected
+    | Asked
+    | Joined
+    | Released
+    | Rotated
+    | Disconnected
+    | Restarted
+    | RestBook
+    | Audited
+    | Accounted
 )
 
 _encoder = msgspec.json.Encoder()

@@ -17,6 +17,7 @@ from kalshiflow.recording.blocks import Kind, Record
 from kalshiflow.recording.checkpoint import Outage
 from kalshiflow.recording.frames import FrameTaker, grid_gap, stamp_after
 from kalshiflow.recording.notes import (
+    Accounted,
     AnyNote,
     Asked,
     Audited,
@@ -82,7 +83,7 @@ class Recorder(FrameTaker):
         """Take a record without looking at it, for it has ended the recorder before."""
         if record.kind == Kind.FRAME and self.feed is not None and self.rows is not None:
             received = self.feed.set_aside(record.at, POISONED)
-            self._take(self.feed, self.rows, record.content, received)
+            self._take(self.rows, record.content, received)
         self._reach(record.position)
 
     def note(self, position: int, at: int, note: AnyNote) -> None:
@@ -107,6 +108,8 @@ class Recorder(FrameTaker):
                 self._add_rest_book(at, note)
             case Audited():
                 self._add_audit(at, note)
+            case Accounted():
+                self._add_accounts(note)
         self._reach(position)
 
     # --- checkpoints -------------------------------------------------------------------------
@@ -273,6 +276,11 @@ class Recorder(FrameTaker):
                     note.ticker, at, note.verdict, note.tries, note.took, note.age, note.detail
                 ),
             )
+
+    def _add_accounts(self, note: Accounted) -> None:
+        if self.rows is not None:
+            for change in note.changes:
+                self.rows.add_account(self.batch, change)
 
 
 def _closes(markets: Iterable[Market]) -> dict[str, int]:

@@ -36,7 +36,9 @@ TRADING_SECONDS, LONGEST_TRADING = 30, 90
 REPLAY_SPEED = 400.0
 LEARNED = 0.7  # the share of a capture's market time that is learned from
 REPLAY_SECONDS = 60  # of real time, for the rest
-TRADED = {"collector": {"RL_SESSION_TRADED": "yes"}}
+# What is learned from is cut into short sessions; the trader's own tape need not be.
+ONE_TAPE = {"trader": {"RL_SESSION_MAX_MINUTES": "1440"}}
+TRADED = {**ONE_TAPE, "collector": {"RL_SESSION_TRADED": "yes"}}
 _NOT_INHERITED = {
     "ENVIRONMENT",
     "DATABASE_URL",
@@ -98,15 +100,16 @@ class _Demo:
     def synthetic(self) -> Found:
         """Record synthetic markets, learn, and let the trader that waits for a policy trade."""
         found = Found(Wanted(SESSIONS, LEAST_MARKETS, fills=1))
-        self._up(Wish())
+        self._up(Wish(env=ONE_TAPE))
         world = self._world()
         with self._screen.line("Recording") as line:
             steps.wait_for_sessions(world, line, SESSIONS, SESSIONS * SESSION_SECONDS * 2 + 60)
-            self._stack.change(Wish(without=["collector"]), lambda _: None)
+            without = Wish(without=["collector"], env=ONE_TAPE)
+            self._stack.change(without, lambda _: None)
         self._learn(world, found)
         with self._screen.line("Trading") as line:
             steps.trade_for(world, line, TRADING_SECONDS, LONGEST_TRADING)
-        return self._finish(world, found, Wish(without=["collector"]))
+        return self._finish(world, found, without)
 
     def replayed(self, capture: Path) -> Found:
         """Record the whole capture with no trader there, learn, and trade its last part."""
@@ -133,7 +136,7 @@ class _Demo:
             steps.wait_for_collector(world, len(facts.books))
             world.start_venue()
             self._trade_to_the_end(world, line, facts)
-        return self._finish(world, found, Wish(["collector"], rest), facts)
+        return self._finish(world, found, Wish(["collector"], rest, ONE_TAPE), facts)
 
     def _trade_to_the_end(self, world: World, line: steps.Line, facts: CaptureFacts) -> None:
         begin = facts.span[0] + int(facts.seconds(LEARNED) * 1e9)

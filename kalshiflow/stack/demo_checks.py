@@ -59,6 +59,7 @@ class Found:
     promotion: Promotion | None = None
     trader: Mapping[str, Any] = field(default_factory=dict)
     journal_decisions: int = 0
+    decisions_remade: int = 0
     journal_orders: int = 0
     orders_traced: int = 0
     ours: AccountView | None = None
@@ -210,6 +211,12 @@ def _trading(found: Found) -> list[Check]:
             f"{trader.get('decisions', 0):,} = {found.journal_decisions:,}",
             trader.get("decisions", 0) == found.journal_decisions > 0,
             "the same number, above 0",
+        ),
+        Check(
+            "decisions made again from the tape",
+            f"{found.decisions_remade:,} of {found.journal_decisions:,}",
+            found.decisions_remade == found.journal_decisions,
+            "all",
         ),
         Check("actions", ", ".join(f"{n} {c:,}" for n, c in trader.get("actions", {}).items())),
         Check("orders", ", ".join(f"{count} {name}" for name, count in orders.items())),

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from kalshiflow.learning.parity.reading import remake_run
 from kalshiflow.stack.demo_capture import CaptureFacts, books_that_differ
 from kalshiflow.stack.demo_checks import CaptureCheck, Found
 from kalshiflow.stack.demo_steps import closed_sessions
@@ -34,6 +35,7 @@ def look_at_everything(world: World, found: Found, facts: CaptureFacts | None) -
         run = await latest_run(store)
         if run is not None:
             found.journal_decisions = sum((await count_decisions(store, run.run_id)).values())
+            found.decisions_remade = (await remake_run(store, run.run_id)).equal
             await _trace_orders(store, run.run_id, found)
         if facts is not None:
             recorded = found.sessions[0]

@@ -138,6 +138,34 @@ def verify(
 
 
 @app.command()
+def parity(
+    session_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]…")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every session of the trader")] = False,
+    collector: Annotated[
+        bool, typer.Option("--collector", help="also compare with the collector's own sessions")
+    ] = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Make the trader's decisions again from its own tape; exit code 1 where any differs."""
+    from kalshiflow.stack.sessions_parity import check, tapes
+
+    if bool(session_ids) == all_:
+        raise StackError("name sessions of the trader (`sessions list --origin trader`), or --all")
+    results = []
+    for name in session_ids or _ask(tapes):
+        result = _ask(partial(check, session_id=name, collector=collector))
+        results.append(result)
+        if not as_json:
+            print("\n".join(result.lines()))
+    if as_json:
+        _print_json([result.values() for result in results])
+    elif not results:
+        print("nothing to check: the trader has no closed session yet")
+    if any(not one.holds and (one.unproven is None or not all_) for one in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
     session_ids: Annotated[list[str], typer.Argument(metavar="ID…")],
     to: Annotated[Path, typer.Option("--to", file_okay=False, help="a folder")],

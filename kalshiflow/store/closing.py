@@ -22,8 +22,12 @@ _CLOSE = """
 UPDATE rl_orderbook_sessions SET status = $2, certificate = $3, verdict = $4, verdict_reason = $5,
     ended_at = greatest(started_at, coalesce(ended_at, $6)),
     first_row_at = least($7, (SELECT min(received_at) FROM rl_orderbook_snapshots
+        WHERE session_id = $1 AND received_at BETWEEN first_row_at AND last_row_at),
+        (SELECT min(received_at) FROM rl_account_changes
         WHERE session_id = $1 AND received_at BETWEEN first_row_at AND last_row_at)),
     last_row_at = greatest($6, (SELECT max(received_at) FROM rl_orderbook_snapshots
+        WHERE session_id = $1 AND received_at BETWEEN first_row_at AND last_row_at),
+        (SELECT max(received_at) FROM rl_account_changes
         WHERE session_id = $1 AND received_at BETWEEN first_row_at AND last_row_at)),
     close_seq = (SELECT coalesce(max(close_seq), 0) + 1 FROM rl_orderbook_sessions)
  WHERE session_id = $1 AND status = 'active' RETURNING close_seq

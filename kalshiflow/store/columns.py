@@ -5,6 +5,8 @@ from typing import NamedTuple
 NANOSECONDS = "nanoseconds since 1970, UTC"
 PRICE = "1/10000 dollar, on the YES scale"
 QUANTITY = "1/100 contract"
+CASH = "1/1000000 dollar"
+MARKET_TIME = "nanoseconds since 1970, UTC, of market time"
 FRAME = "number of the frame in its session, dense from 1; 0 stands before the first"
 SIDE = "0 bid, 1 ask, on the YES scale"
 SOURCE = "0 exchange, 1 carried, 2 receive"
@@ -153,6 +155,33 @@ TABLES: dict[str, ExportTable] = {
             Column("took", "int64", NANOSECOND_SPAN),
             Column("age", "int64", NANOSECOND_SPAN),
             Column("detail", "string"),
+        ),
+    ),
+    "accounts": ExportTable(
+        "rl_account_changes",
+        "received_at",
+        (
+            Column("frame_no", "int64", FRAME),
+            Column("change_no", "int64", "number of the change in its session, dense from 1"),
+            Column("decision_no", "int64", "decisions of the run before it"),
+            Column("ticker", "string"),
+            Column("received_at", "int64", NANOSECONDS),
+            Column("budget", "int64", CASH),
+            Column("position", "int64", f"{QUANTITY}, above 0 is YES"),
+            Column("cost", "int64", CASH),
+            Column("realised", "int64", CASH),
+            Column("fees", "int64", CASH),
+            Column("reserved", "int64", CASH),
+            Column("held_since", "int64", f"{MARKET_TIME}, -1 when flat"),
+            Column("ordered_at", "int64", f"{MARKET_TIME}, -1 before the first order"),
+            Column("ordered", "int64", QUANTITY),
+            Column("filled", "int64", QUANTITY),
+            Column("bid_price", "int32", f"{PRICE}, -1: no bid of our own rests"),
+            Column("bid_quantity", "int64", QUANTITY),
+            Column("bid_since", "int64", MARKET_TIME),
+            Column("ask_price", "int32", f"{PRICE}, -1: no ask of our own rests"),
+            Column("ask_quantity", "int64", QUANTITY),
+            Column("ask_since", "int64", MARKET_TIME),
         ),
     ),
 }

@@ -20,6 +20,8 @@ from kalshiflow.store.states import last_frame_before
 from kalshiflow.store.tape import FRAMES_AT_ONCE, reading
 
 OPENING = "opening"
+_HOLDING = ("listings", "accounts")
+_ORDERED = ("ticker", "change_no")
 
 
 class ExportRefused(StoreError):
@@ -47,7 +49,8 @@ async def export_session(
     """Write a session to the folder `to/session_id`: a Parquet file for each table, session.json.
 
     `start` (included) and `end` (not included) are times of receiving. With a `start`, the file
-    `opening` has the books as they stood there, and listings begin with those that held already.
+    `opening` has the books as they stood there, and listings and accounts begin with those that
+    held already.
     The folder appears when it is whole. Raises `ExportRefused` where it is there already or a table
     is unknown, and `NotRecorded` for an unknown session.
     """
@@ -110,7 +113,7 @@ class _Job:
         session_id = self.session.session_id
         low, high = await received_within(self.connection, session_id)
         begin = self.begin
-        if name == "listings":
+        if name in _HOLDING:
             begin = None  # what held before holds still
         if table.time == "received_at":  # only the days that the session lies in are read
             begin = low if begin is None else max(begin, low)
@@ -118,7 +121,8 @@ class _Job:
         else:
             begin, until = begin or 0, self.until or 2**63 - 1
         names = ", ".join(column.name for column in table.columns)
-        order = "frame_no, ticker" if table.columns[1].name == "ticker" else "frame_no"
+        second = table.columns[1].name
+        order = f"frame_no, {second}" if second in _ORDERED else "frame_no"
         query = (
             f"SELECT {names} FROM {table.table} WHERE session_id = $1"  # noqa: S608
             f" AND frame_no BETWEEN $2 AND $3 AND {table.time} >= $4 AND {table.time} < $5"

@@ -10,7 +10,14 @@ from kalshiflow.store.database import Store
 from kalshiflow.store.packing import received_at
 
 A_DAY = 86_400 * 10**9  # nanoseconds
-BY_DAY = (rows.DELTAS, rows.SNAPSHOTS, rows.TRADES, rows.LIFECYCLE, rows.FRAMES)
+BY_DAY = (
+    rows.DELTAS,
+    rows.SNAPSHOTS,
+    rows.TRADES,
+    rows.LIFECYCLE,
+    rows.FRAMES,
+    rows.ACCOUNTS,
+)
 MAKING_DAYS = 1802267756  # the lock under which the database's `rl_make_days` works
 
 

@@ -12,6 +12,7 @@ from kalshiflow.market.events import (
     Stamp,
     TimeSource,
 )
+from kalshiflow.market.flat import ACCOUNT_COLUMNS
 from kalshiflow.market.listing import (
     Market,
     MarketResult,
@@ -31,6 +32,7 @@ FRAMES = "rl_feed_frames"
 GAPS = "rl_feed_gaps"
 LISTINGS = "rl_market_listings"
 AUDITS = "rl_book_audits"
+ACCOUNTS = "rl_account_changes"
 
 # Table to columns, in the order in which rows are made and copied.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -143,6 +145,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "age",
         "detail",
     ),
+    ACCOUNTS: (
+        "session_id",
+        "frame_no",
+        "change_no",
+        "decision_no",
+        "ticker",
+        "received_at",
+        *ACCOUNT_COLUMNS,
+    ),
 }
 
 Row = tuple[Any, ...]
@@ -162,6 +173,21 @@ class Audit(NamedTuple):
     took: int
     age: int | None
     detail: str
+
+
+class AccountChange(NamedTuple):
+    """A market's part of the account as it stands from here on.
+
+    It holds after frame `frame_no` and after `decision_no` decisions of its run; `change_no` is
+    dense from 1 within its session. `values` are those of `market.flat.ACCOUNT_COLUMNS`.
+    """
+
+    frame_no: int
+    change_no: int
+    decision_no: int
+    ticker: str
+    received_at: int
+    values: tuple[int, ...]
 
 
 def delta_row(session_id: str, event: BookDelta) -> Row:
@@ -281,6 +307,23 @@ def listing_row(session_id: str, frame_no: int, market: Market, reason: str, at:
 def audit_row(session_id: str, frame_no: int, audit: Audit) -> Row:
     """Give the row of a book's comparison with the exchange's own answer."""
     return (session_id, frame_no, *audit[:-1], storable(audit.detail))
+
+
+def account_row(session_id: str, change: AccountChange) -> Row:
+    """Give the row of a change of the account."""
+    return (session_id, *change[:-1], *change.values)
+
+
+def account_of(record: Any) -> AccountChange:
+    """Read a change of the account from its row."""
+    return AccountChange(
+        record["frame_no"],
+        record["change_no"],
+        record["decision_no"],
+        record["ticker"],
+        record["received_at"],
+        tuple(record[name] for name in ACCOUNT_COLUMNS),
+    )
 
 
 def delta_of(record: Any) -> BookDelta:

@@ -150,6 +150,11 @@ class SessionRows:
         """Note how a book compared with the exchange's own answer after the last frame."""
         self._put(batch, rows.AUDITS, rows.audit_row(self.session_id, self.frames, audit))
 
+    def add_account(self, batch: Batch | None, change: rows.AccountChange) -> None:
+        """Note how the trader's account stands in a market from a frame on."""
+        self._put(batch, rows.ACCOUNTS, rows.account_row(self.session_id, change))
+        self._reach(batch, change.received_at)
+
     def end(self, batch: Batch | None, end: SessionEnd) -> None:
         """End the session; one whose rows are still held leaves nothing behind."""
         if self.held is None and batch is not None:

@@ -128,6 +128,15 @@ async def runs(store: Store, limit: int = 50) -> list[Run]:
     return [Run(**record) for record in found]
 
 
+async def get_run(store: Store, run_id: UUID) -> Run:
+    """Give one run; raises `NotRecorded` where there is none."""
+    async with store.connection() as connection:
+        found = await connection.fetchrow("SELECT * FROM rl_trading_runs WHERE run_id = $1", run_id)
+    if found is None:
+        raise NotRecorded(f"there is no run {run_id} of the trader")
+    return Run(**found)
+
+
 async def latest_run(store: Store) -> Run | None:
     """Give the newest run, if there is one."""
     return next(iter(await runs(store, 1)), None)
@@ -149,8 +158,17 @@ async def decisions_of_run(
 ) -> list[Decision]:
     """Give a run's decisions in order, from the one after `after_no`."""
     return await _decisions(
-        store, "decision_no > $2 ORDER BY decision_no LIMIT $3", run_id, after_no, limit
+        store,
+        "run_id = $1 AND decision_no > $2 ORDER BY decision_no LIMIT $3",
+        run_id,
+        after_no,
+        limit,
     )
+
+
+async def decisions_of_session(store: Store, session_id: str) -> list[Decision]:
+    """Give the decisions whose frames are on a session of the trader's own tape, in order."""
+    return await _decisions(store, "session_id = $1 ORDER BY decision_no", session_id)
 
 
 async def recent_decisions(
@@ -159,7 +177,7 @@ async def recent_decisions(
     """Give a run's newest decisions first; without HOLD (action 0) on request."""
     return await _decisions(
         store,
-        "(action <> 0 OR $2) ORDER BY decision_no DESC LIMIT $3",
+        "run_id = $1 AND (action <> 0 OR $2) ORDER BY decision_no DESC LIMIT $3",
         run_id,
         with_hold,
         limit,
@@ -283,11 +301,10 @@ def _marks(names: Sequence[str]) -> str:
     return ", ".join(f"${place}" for place in range(1, len(names) + 1))
 
 
-async def _decisions(store: Store, condition: str, run_id: UUID, *values: object) -> list[Decision]:
+async def _decisions(store: Store, condition: str, *values: object) -> list[Decision]:
     async with store.connection() as connection:
         found = await connection.fetch(
-            f"SELECT * FROM rl_trading_decisions WHERE run_id = $1 AND {condition}",  # noqa: S608
-            run_id,
+            f"SELECT * FROM rl_trading_decisions WHERE {condition}",  # noqa: S608
             *values,
         )
     return [

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from batches import by_session, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder_walk import walk
 
+from kalshiflow.exchange.feed import Received
 from kalshiflow.market.books import Books
 from kalshiflow.market.listing import decode_grid
 from kalshiflow.recording.blocks import Kind, Record
@@ -97,6 +99,42 @@ def test_frames_in_bursts_give_the_same_rows_as_one_by_one(seed, length):
     assert recorder.position == whole.position
 
 
+@settings(max_examples=50, deadline=None)
+@given(seeds, lengths)
+def test_frames_that_were_read_ahead_give_the_same_rows_as_those_read_by_the_recorder(seed, length):
+    """The trader reads some frames, decides, and only then has their rows made."""
+    records = walk(seed, length)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kalshiflow.recording.frames.PERIOD", 7)
+        whole = take_all(Recorder(Batch()), records)
+        recorder = read_ahead(records)
+
+    assert rows_of(recorder.batch) == rows_of(whole.batch)
+    assert recorder.checkpoint() == whole.checkpoint()
+    assert recorder.position == whole.position
+
+
+def read_ahead(records: Iterable[Record]) -> Recorder:
+    """Take records, frames that lie together read before the first of them is taken."""
+    recorder = Recorder(Batch())
+    ahead: list[tuple[Record, Received]] = []
+    for record in records:
+        if record.kind == Kind.FRAME:
+            assert recorder.feed is not None
+            ahead.append((record, recorder.feed.receive(record.content, record.at)))
+            continue
+        take_ahead(recorder, ahead)
+        recorder.take(record)
+    take_ahead(recorder, ahead)
+    return recorder
+
+
+def take_ahead(recorder: Recorder, ahead: list[tuple[Record, Received]]) -> None:
+    for record, received in ahead:
+        recorder.add(record.position, record.content, received)
+    ahead.clear()
+
+
 @settings(max_examples=150, deadline=None)
 @given(seeds, lengths)
 def test_every_session_is_whole_and_its_rows_replay_to_the_books_it_ended_with(seed, length):
@@ -118,7 +156,7 @@ def frame_numbers(table: str, found: list[dict[str, Any]]) -> list[int]:
         return [row["frame_no"] for row in found if row["kind"] == "bad_frame"]
     if table == rows.SNAPSHOTS:
         return [row["frame_no"] for row in found if row["source"] == "exchange"]
-    if table in (rows.LISTINGS, rows.AUDITS):
+    if table in (rows.LISTINGS, rows.AUDITS, rows.ACCOUNTS):
         return []
     return [row["frame_no"] for row in found]
 

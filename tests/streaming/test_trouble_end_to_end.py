@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from kalshiflow.market.events import Side
+from kalshiflow.recording import holding
 from kalshiflow.store.database import Store
 from kalshiflow.store.leases import LeaseLost
 from kalshiflow.store.proof import closing_books
 from kalshiflow.store.read import list_sessions, session_gaps
 from kalshiflow.venue.config import VenueConfig
-from streaming import audit, standing_by
+from streaming import audit
 
 pytestmark = pytest.mark.integration
 
@@ -203,7 +204,7 @@ async def test_a_live_venue_agrees_with_what_is_recorded(at_venue):
 async def test_a_collector_that_was_overtaken_ends_and_says_why(
     exchange, collector, store, monkeypatch
 ):
-    monkeypatch.setattr(standing_by, "RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.2)
     overtaken = _overtaken(exchange, collector, store)
     with pytest.raises(ExceptionGroup) as ended:
         await overtaken

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kalshiflow.exchange.feed import Feed
+from kalshiflow.recording import holding
 from kalshiflow.recording.spool import Spool
-from streaming import standing_by
 from streaming.__main__ import main
 
 
@@ -27,9 +27,9 @@ def spool(**bounds: int) -> None:
 
 def lease_seconds(value: str) -> None:
     """Make leases short."""
-    standing_by.LEASE_SECONDS = float(value)
-    standing_by.RENEW_SECONDS = float(value) / 4
-    standing_by.LOOK_SECONDS = 0.1
+    holding.LEASE_SECONDS = float(value)
+    holding.RENEW_SECONDS = float(value) / 4
+    holding.LOOK_SECONDS = 0.1
 
 
 def poison(value: str) -> None:

@@ -4,9 +4,11 @@ import json
 import random
 from collections.abc import Callable
 
+from kalshiflow.market.flat import ACCOUNT_COLUMNS
 from kalshiflow.market.listing import CENT_GRID, Market, PriceGrid, decode_grid
 from kalshiflow.recording.blocks import Kind, Record
 from kalshiflow.recording.notes import (
+    Accounted,
     AnyNote,
     Asked,
     Audited,
@@ -20,6 +22,7 @@ from kalshiflow.recording.notes import (
     encode_note,
     listed,
 )
+from kalshiflow.store.rows import AccountChange
 
 TICKERS = ("A", "B", "C", "D")
 NICKEL_GRID = decode_grid([[0, 10_000, 500]])
@@ -66,6 +69,7 @@ class RecorderWalk:
             (1, self._connect),
             (1, self._rest_book),
             (2, self._audit),
+            (2, self._account),
             (1, self._ask),
             (1, self._checkpoint),
         )
@@ -226,6 +230,11 @@ class RecorderWalk:
 
     def _audit(self) -> None:
         self._note(Audited(ticker="A", verdict="agrees", tries=1, took=5, age=None))
+
+    def _account(self) -> None:
+        values = tuple(range(len(ACCOUNT_COLUMNS)))
+        change = AccountChange(self._die.randrange(9), 1, 2, self._ticker(), self._at, values)
+        self._note(Accounted(changes=[change, change._replace(change_no=2)]))
 
     def _checkpoint(self) -> None:
         self._take(Kind.CHECKPOINT, b"")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streaming.line import has_run_out
+from kalshiflow.recording.limits import has_run_out
 
 SECOND = 10**9
 MIDNIGHT = 20_000 * 86_400 * SECOND  # of some UTC day

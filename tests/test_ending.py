@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streaming.ending import ShutdownRequested, beside, ended_by, unwrapped
+from kalshiflow.ending import ShutdownRequested, beside, ended_by, unwrapped
 
 
 class Broken(Exception):
