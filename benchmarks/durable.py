@@ -33,7 +33,7 @@ from typing import Any
 
 import msgspec
 from machine import machine
-from peer_environment import peer_python
+from peer_environment import CRYPTOFEED, peer_python
 from traffic import Traffic, full_books, pouring, recorded, sending, synthetic
 
 from kalshiflow.recording.notes import listed
@@ -268,7 +268,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["rates", "burst", "sustain", "outage"])
     asked = parser.parse_args()
     core, *others = sorted(os.sched_getaffinity(0))
-    python = peer_python() if asked.only in {None, "rates"} else None
+    python = peer_python(CRYPTOFEED) if asked.only in {None, "rates"} else None
     os.sched_setaffinity(0, set(others) or {core})
     print(f"machine: {machine()}")
     with tempfile.TemporaryDirectory(prefix="kalshiflow-bench-") as folder:
