@@ -1,6 +1,6 @@
 """One segment played by one account: what the Gymnasium environment and evaluations step through.
 
-The object form of `lane`, interpreted on lists.
+The object form of `lanes.lane`, interpreted on lists.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """The books that rows are checked against while they are cut, on flat numbers.
 
-`books` is (states, levels, places, sizes): each market's state (`cut_state`), the quantities of its
+`books` is (states, levels, places, sizes): each market's state (`state`), the quantities of its
 bids and asks by place in its grid, the place of every price in each grid (-1 off it), and the
 number of each grid's prices.
 """

@@ -2,11 +2,11 @@
 
 Pure functions in the arithmetic that compiled and interpreted code share, over lists or arrays:
 
-- `changes` and `others` are rows in the order of their keys (`cut_state.RANKS`), in columns (keys,
+- `changes` and `others` are rows in the order of their keys (`state.RANKS`), in columns (keys,
   owners, kinds, sides, prices, quantities, times, sources); `owners` are the markets' places;
-- `bodies` are the snapshots' bodies, in prices, and `books` as in `cut_books`;
+- `bodies` are the snapshots' bodies, in prices, and `books` as in `books`;
 - `out` is room for events, in columns (kinds, sides, indices, quantities, times, frames, owners,
-  bodies); `marks` and `counts` are as in `cut_state`.
+  bodies); `marks` and `counts` are as in `state`.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What stands at the head of a file of episodes: where it comes from, and its segments' terms."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -96,11 +96,6 @@ def from_metadata(name: str, metadata: Mapping[bytes, bytes] | None) -> tuple[Or
         for session_id, number, *rest in json.loads(told["segments"])
     ]
     return Origin(told["session_id"], told["inputs_sha256"], told["verdict"]), heads
-
-
-def total_events(heads: Sequence[Head]) -> int:
-    """Count the events of segments."""
-    return sum(head.events for head in heads)
 
 
 def market_to_json(market: Market) -> dict[str, Any]:

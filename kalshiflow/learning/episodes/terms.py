@@ -31,7 +31,7 @@ JOINED, RELEASED = "joined", "released"
 class Terms:
     """The markets of a session as they were known at any place in it.
 
-    A place is a key as in `cut_state`; `begun` are the markets as they were known at first.
+    A place is a key as in `state`; `begun` are the markets as they were known at first.
     """
 
     def __init__(

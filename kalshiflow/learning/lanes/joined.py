@@ -30,7 +30,7 @@ Whole = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """`grids` has a row of prices for each grid, `segments` and `events` are of `lane_layout`."""
+    """`grids` has a row of prices for each grid, `segments` and `events` are of `layout`."""
 
     grids: Whole
     segments: Whole

@@ -5,7 +5,7 @@ since the last one, with the market open and nothing of our own under way, as th
 first at the first book. Commands arrive after a latency. An episode ends when the market settles,
 when the segment has no more events, or at the first decision at or after its time limit.
 
-Pure functions over the lists of `lane_layout`: the Gymnasium environment interprets them on lists,
+Pure functions over the lists of `layout`: the Gymnasium environment interprets them on lists,
 the vectorised one runs them compiled on rows of arrays.
 """
 

@@ -1,4 +1,4 @@
-"""Many lanes at once: a pure function over the lists of `lane_layout`, one of each for each lane.
+"""Many lanes at once: a pure function over the lists of `layout`, one of each for each lane.
 
 - `lanes` is (lane, seen, flows, market) of every lane; `room` is (told, asked);
 - `rules` is (terms, delays, weights); `recording` is (grids, segments, events, bodies);

@@ -40,7 +40,7 @@ class Players:
     Raises `ValueError` for a market whose fees on all that the budget can buy would not fit the
     whole numbers of compiled code.
 
-    Of a lane whose episode has just ended, `results` has the numbers of `lane_layout` and
+    Of a lane whose episode has just ended, `results` has the numbers of `layout` and
     `last_rows` what was seen last. `playable` are the segments in which something can be decided.
     """
 
@@ -74,7 +74,7 @@ class Players:
 
     @property
     def lanes(self) -> Whole:
-        """Give the numbers of every lane, see `lane_layout`; for reading."""
+        """Give the numbers of every lane, see `layout`; for reading."""
         return self._lanes[0]
 
     def start(self) -> Rows:
